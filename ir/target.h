@@ -1,0 +1,20 @@
+/* target.h -- what a back end can do, as plain data that passes may ask.
+ *
+ * A pass never asks which back end it serves, only what that back end can do.
+ */
+#ifndef GF_IR_TARGET_H
+#define GF_IR_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct GfTarget {
+    const char *name;          /* "cpu", "cuda:sm_90a" */
+    int64_t row_limit;         /* longest row (elements) that a row kernel keeps at hand */
+    uint32_t products_limit;   /* matrix products that one tile may add up */
+    int64_t prologue_columns;  /* widest product that may recompute an elementwise operand a */
+    int64_t prologue_rows;     /* tallest product that may recompute an elementwise operand b */
+    int64_t alignment;         /* bytes, of every planned buffer */
+} GfTarget;
+
+#endif
