@@ -258,6 +258,19 @@ GfAttr gf_attr_int(const char *key, int64_t value);
 GfAttr gf_attr_float(const char *key, double value);
 GfAttr gf_attr_string(const char *key, const char *value);
 
+/* One entry of an attribute schema such as "eps:f p:f=0 key:i name:s=zeros". */
+typedef struct GfAttrSpec {
+    char key[32];
+    GfAttrKind kind;
+    bool has_default;
+    double number;   /* default of kinds int and float */
+    char string[32]; /* default of kind string */
+} GfAttrSpec;
+
+/* Read the next entry of the schema at *cursor and move on; false at the end. */
+bool gf_schema_next(const char **cursor, GfAttrSpec *spec);
+bool gf_schema_find(const char *schema, const char *key, GfAttrSpec *spec);
+
 const GfAttr *gf_attr(const GfNode *n, const char *key); /* NULL when absent */
 int64_t gf_attr_i(const GfNode *n, const char *key);     /* 0 when absent */
 double gf_attr_f(const GfNode *n, const char *key);      /* 0 when absent; ints convert */
