@@ -1,0 +1,132 @@
+/* batch.c -- see batch.h. */
+#include "runtime/data/batch.h"
+
+#include <assert.h>
+#include <string.h>
+
+static GfStatus check_sizes(const GfBatcher *b, GfDiags *diags)
+{
+    if (b->batch_size == 0)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "the batch size must be at least 1");
+    if (b->dataset->examples > UINT32_MAX)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "%zu examples are too many", b->dataset->examples);
+    if (b->max_tokens > INT32_MAX)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "a batch of %zu examples could have %zu tokens, more than %d",
+                       b->batch_size, b->max_tokens, INT32_MAX);
+    return GF_OK;
+}
+
+static GfBatch new_batch(GfArena *arena, size_t tokens, size_t seqs)
+{
+    return (GfBatch){
+        .ids = GF_NEW_ARRAY(arena, int32_t, tokens),
+        .positions = GF_NEW_ARRAY(arena, int32_t, tokens),
+        .types = GF_NEW_ARRAY(arena, int32_t, tokens),
+        .starts = GF_NEW_ARRAY(arena, int32_t, seqs),
+        .lengths = GF_NEW_ARRAY(arena, int32_t, seqs),
+        .labels = GF_NEW_ARRAY(arena, int32_t, seqs),
+    };
+}
+
+GfStatus gf_batcher_init(GfBatcher *b, GfArena *arena, const GfDataset *dataset, size_t batch_size, GfDiags *diags)
+{
+    *b = (GfBatcher){
+        .dataset = dataset,
+        .batch_size = batch_size,
+        .max_tokens = gf_dataset_max_tokens(dataset, batch_size),
+        .max_seqs = batch_size < dataset->examples ? batch_size : dataset->examples,
+    };
+    GF_TRY(check_sizes(b, diags));
+    b->batches = (dataset->examples - 1) / batch_size + 1;
+    b->order = GF_NEW_ARRAY(arena, uint32_t, dataset->examples);
+    b->batch = new_batch(arena, b->max_tokens, b->max_seqs);
+    if (arena->failed)
+        return gf_fail_memory(diags);
+    gf_batcher_start(b);
+    return GF_OK;
+}
+
+void gf_batcher_start(GfBatcher *b)
+{
+    for (size_t i = 0; i < b->dataset->examples; i++)
+        b->order[i] = (uint32_t)i;
+    b->next = 0;
+}
+
+/* SplitMix64, a counter passed through a mixing function.
+ * Source: Steele, Lea & Flood, OOPSLA 2014. */
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    return mix(*state);
+}
+
+/* Uniform in [0, n), n > 0: the high half of a product, rejecting the values that
+ * would favour some results.  Source: Lemire, arXiv:1805.10941. */
+static uint32_t random_below(uint64_t *state, uint32_t n)
+{
+    uint32_t reject = (uint32_t)-n % n; /* 2^32 mod n */
+    uint64_t product;
+
+    do
+        product = (next_random(state) >> 32) * n;
+    while ((uint32_t)product < reject);
+    return (uint32_t)(product >> 32);
+}
+
+/* Fisher and Yates' shuffle, always from the identity. */
+void gf_batcher_start_shuffled(GfBatcher *b, uint64_t seed, uint64_t epoch)
+{
+    uint64_t state = seed;
+
+    state = next_random(&state) + epoch; /* mixed first: (seed, epoch + 1) is not (seed + 1, epoch) */
+    state = next_random(&state);
+    gf_batcher_start(b);
+    for (size_t i = b->dataset->examples - 1; i > 0; i--) {
+        size_t j = random_below(&state, (uint32_t)i + 1);
+        uint32_t moved = b->order[i];
+        b->order[i] = b->order[j];
+        b->order[j] = moved;
+    }
+}
+
+void gf_batcher_seek(GfBatcher *b, size_t batch)
+{
+    assert(batch <= b->batches);
+    b->next = batch;
+}
+
+static void pack(GfBatch *batch, const GfDataset *d, size_t example)
+{
+    size_t begin = d->offsets[example], length = d->offsets[example + 1] - begin;
+    int32_t row = batch->tokens, seq = batch->seqs++;
+
+    memcpy(batch->ids + row, d->ids + begin, length * sizeof *batch->ids);
+    for (size_t i = 0; i < length; i++)
+        batch->positions[(size_t)row + i] = (int32_t)i;
+    batch->starts[seq] = row;
+    batch->lengths[seq] = (int32_t)length;
+    batch->labels[seq] = d->labels[example];
+    batch->tokens += (int32_t)length;
+}
+
+const GfBatch *gf_batcher_next(GfBatcher *b)
+{
+    if (b->next >= b->batches)
+        return NULL;
+    size_t first = b->next++ * b->batch_size;
+    size_t rest = b->dataset->examples - first;
+    size_t count = rest < b->batch_size ? rest : b->batch_size;
+
+    b->batch.tokens = b->batch.seqs = 0;
+    for (size_t i = 0; i < count; i++)
+        pack(&b->batch, b->dataset, b->order[first + i]);
+    return &b->batch;
+}

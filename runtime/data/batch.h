@@ -1,0 +1,53 @@
+/* batch.h -- packed batches: sequences side by side, no padding.
+ *
+ *   example        lengths  starts   ids           positions
+ *   [CLS] hi [SEP]    3       0      101 7632 102  0 1 2
+ *   [CLS] [SEP]       2       3      101 102       0 1
+ *
+ * The order of an epoch depends on (seed, epoch) alone, so that training can
+ * stop anywhere and go on with the same batches.
+ */
+#ifndef GF_RUNTIME_DATA_BATCH_H
+#define GF_RUNTIME_DATA_BATCH_H
+
+#include "runtime/data/dataset.h"
+
+typedef struct GfBatch {
+    int32_t tokens;
+    int32_t seqs;
+    int32_t *ids;       /* [tokens] */
+    int32_t *positions; /* [tokens] from 0 in each sequence */
+    int32_t *types;     /* [tokens] all 0 */
+    int32_t *starts;    /* [seqs] row of the first token */
+    int32_t *lengths;   /* [seqs] */
+    int32_t *labels;    /* [seqs] */
+} GfBatch;
+
+typedef struct GfBatcher {
+    const GfDataset *dataset; /* borrowed, outlives the batcher */
+    size_t batch_size;
+    size_t batches;    /* an epoch; the last may be smaller */
+    size_t max_tokens; /* rows that the buffers of `batch` have */
+    size_t max_seqs;
+    size_t next;     /* number of the batch that comes next, from 0 */
+    uint32_t *order; /* [examples] */
+    GfBatch batch;   /* refilled by gf_batcher_next */
+} GfBatcher;
+
+/* Prepare batches of `batch_size` examples, in the order of the data set.
+ * Everything is allocated in `arena` here; later calls allocate nothing.
+ * Errors: GF_ERR_VALUE batch_size is 0, or a batch could exceed 2^31 - 1 tokens. */
+GfStatus gf_batcher_init(GfBatcher *batcher, GfArena *arena, const GfDataset *dataset, size_t batch_size,
+                         GfDiags *diags);
+
+/* Begin an epoch: in the order of the data set, or shuffled by (seed, epoch). */
+void gf_batcher_start(GfBatcher *batcher);
+void gf_batcher_start_shuffled(GfBatcher *batcher, uint64_t seed, uint64_t epoch);
+
+/* Go on within the epoch from batch number `batch` in [0, batches]. */
+void gf_batcher_seek(GfBatcher *batcher, size_t batch);
+
+/* The next batch, valid until the next call; NULL at the end of the epoch. */
+const GfBatch *gf_batcher_next(GfBatcher *batcher);
+
+#endif
