@@ -349,12 +349,12 @@ GfStatus gf_graph_add(GfGraph *g, GfNode *before, const GfNodeSpec *spec, GfNode
     *n = (GfNode){.op = spec->op, .frozen = spec->frozen, .kernel = GF_NO_KERNEL, .loc = spec->loc};
     if (spec->loc.file)
         n->loc.file = gf_arena_strdup(&g->arena, spec->loc.file);
-    n->loc.source = NULL;
     n->label = spec->label ? gf_arena_strdup(&g->arena, spec->label) : NULL;
     GF_TRY(set_slots(g, n, spec, diags));
     GF_TRY(set_attrs(g, n, spec, diags));
     GF_TRY(set_outputs(g, n, spec, diags));
     GF_TRY(gf_infer(g, n, spec->declared, diags));
+    n->loc.source = NULL; /* it may die before the graph */
     GF_TRY(set_name(g, n, spec, diags));
     n->id = g->next_id++;
     for (uint32_t i = 0; i < n->operand_count; i++)
@@ -473,6 +473,7 @@ GfGraph *gf_graph_clone(const GfGraph *g, const GfAllocator *allocator)
     c->next_kernel = g->next_kernel;
     c->arena_size = g->arena_size;
     memcpy(c->plan_sizes, g->plan_sizes, sizeof c->plan_sizes);
+    c->head = g->head ? gf_arena_strdup(&c->arena, g->head) : NULL;
     c->tail = g->tail ? gf_arena_strdup(&c->arena, g->tail) : NULL;
     return c;
 }

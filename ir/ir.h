@@ -206,6 +206,7 @@ struct GfGraph {
     int32_t next_kernel;
     int64_t arena_size; /* bytes, set by plan-memory; -1 before */
     int64_t plan_sizes[GF_MAX_SYMBOLS]; /* maxima of the symbols the plan holds for */
+    const char *head; /* text IR: comment lines before the graph */
     const char *tail; /* text IR: comment lines after the last node */
 };
 

@@ -41,6 +41,7 @@ typedef struct GfPassCtx {
     const GfPassInfo *info;
     const GfTarget *target;
     GfDiags *diags;
+    GfLoc loc;            /* of the pass in the list: for errors about its options */
     GfArena *scratch;     /* freed after the pass */
     const GfAttr *options; /* defaults filled in */
     uint32_t option_count;
@@ -48,6 +49,9 @@ typedef struct GfPassCtx {
 } GfPassCtx;
 
 typedef GfStatus (*GfPassFn)(GfPassCtx *cx, GfGraph *g);
+
+#define GF_PASS(id, text, function, ...) GfStatus gf_pass_##function(GfPassCtx *cx, GfGraph *g);
+#include "passes/passes.def"
 
 const GfPassInfo *gf_pass_info(GfPassId id);
 GfPassFn gf_pass_function(GfPassId id);

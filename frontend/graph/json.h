@@ -49,6 +49,9 @@ GfStatus gf_json_set(GfJson *doc, const char *path, const char *value, GfDiags *
 GfLoc gf_json_loc(const GfJson *doc, const cJSON *node);
 GfLoc gf_json_key_loc(const GfJson *doc, const cJSON *node);
 
+/* The text from a node's value on, or NULL for a foreign node. */
+const char *gf_json_text(const GfJson *doc, const cJSON *node);
+
 /* "a string", "a number", "true or false", "null", "an array", "an object"; "nothing" for NULL. */
 const char *gf_json_type_name(const cJSON *node);
 
@@ -62,18 +65,18 @@ typedef enum GfJsonNeed { GF_OPTIONAL, GF_REQUIRED } GfJsonNeed;
 /* The member `key` of `object`, of the type asked for.  `object` may be NULL: then
  * every key is absent, so that an optional section reads as its defaults.
  * Errors: GF_ERR_KEY missing, GF_ERR_VALUE another type, not whole, out of range. */
-GfStatus gf_json_get_string(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need,
-                            const char **out, GfDiags *diags);
+GfStatus gf_json_get_string(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, const char **out,
+                            GfDiags *diags);
 GfStatus gf_json_get_number(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, double *out,
                             GfDiags *diags);
 GfStatus gf_json_get_int(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, int64_t *out,
                          GfDiags *diags);
 GfStatus gf_json_get_bool(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, bool *out,
                           GfDiags *diags);
-GfStatus gf_json_get_object(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need,
-                            const cJSON **out, GfDiags *diags);
-GfStatus gf_json_get_array(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need,
-                           const cJSON **out, GfDiags *diags);
+GfStatus gf_json_get_object(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, const cJSON **out,
+                            GfDiags *diags);
+GfStatus gf_json_get_array(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, const cJSON **out,
+                           GfDiags *diags);
 
 /* The same with lowest <= value <= highest. */
 GfStatus gf_json_get_int_in(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, int64_t lowest,
@@ -94,5 +97,15 @@ GfStatus gf_json_as_array(const GfJson *doc, const cJSON *node, const char *what
  * Errors: GF_ERR_KEY, GF_ERR_VALUE when it is not an object. */
 GfStatus gf_json_check_keys(const GfJson *doc, const cJSON *object, const char *const *allowed, size_t count,
                             const char *what, GfDiags *diags);
+
+/* Add a string in quotes, escaped, to `text`; non-ASCII characters stay as they are. */
+void gf_json_quote(GfText *text, const char *string);
+
+/* Add the shortest digits that read back as the same double; null for what JSON cannot hold. */
+void gf_json_add_number(GfText *text, double number);
+
+/* Add a tree, its members indented by two more than `indent`, without a final line
+ * break.  Numbers stand as they were written in `doc`, which may be NULL. */
+void gf_json_print(GfText *text, const GfJson *doc, const cJSON *node, unsigned indent);
 
 #endif

@@ -14,6 +14,8 @@ import tokenizers
 import torch
 import transformers
 
+transformers.utils.logging.disable_progress_bar()
+
 LABELS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 VARIANTS = ("full", "classifier", "lora")
 LORA_TARGETS = ("query", "key", "value")
@@ -84,10 +86,16 @@ def optimizer_and_schedule(parameters, lr, steps):
     return optimizer, schedule
 
 
-def train_step(model, optimizer, schedule, sequences, labels):
-    """Run one step of training and return its loss."""
+def run_model(model, sequences, labels):
+    """Return the loss and the logits of transformers' model on one batch."""
     ids, mask = pad_batch(sequences)
-    loss = model(input_ids=ids, attention_mask=mask, labels=torch.tensor(labels)).loss
+    out = model(input_ids=ids, attention_mask=mask, labels=torch.tensor(labels))
+    return out.loss, out.logits
+
+
+def train_step(model, optimizer, schedule, sequences, labels, run=run_model):
+    """Run one step of training and return its loss."""
+    loss, _ = run(model, sequences, labels)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trainable(model), CLIP_NORM)
     optimizer.step()

@@ -60,7 +60,7 @@ def read_init(model, init_dir):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--checkpoint", required=True, type=pathlib.Path, metavar="DIR")
-    parser.add_argument("--data", required=True, metavar="DIR")
+    parser.add_argument("--data", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--variant", required=True, choices=common.VARIANTS)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--batch", type=int, default=32)
@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--init", required=True, type=pathlib.Path, metavar="DIR")
-    parser.add_argument("--out", required=True, metavar="FILE.json")
+    parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE.json")
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)

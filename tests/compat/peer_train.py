@@ -9,6 +9,7 @@ with the best weighted F1 on validation.
 """
 
 import argparse
+import pathlib
 import random
 import time
 
@@ -16,10 +17,16 @@ import torch
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 import peer_common as common
+from packed_bert import Packed, PackedBert
+
+
+def run_packed(model, sequences, labels):
+    """Return the loss and the logits of the packed model on one batch."""
+    return model(Packed(sequences), torch.tensor(labels))
 
 
 @torch.inference_mode()
-def evaluate(model, split, batch=64):
+def evaluate(model, split, run, batch=64):
     """Return the mean loss and the notebook's four metrics on a split."""
     model.eval()
     sequences, labels = split
@@ -27,12 +34,11 @@ def evaluate(model, split, batch=64):
     loss, truth, predicted = 0.0, [], []
     for start in range(0, len(order), batch):
         rows = order[start:start + batch]
-        ids, mask = common.pad_batch([sequences[i] for i in rows])
-        wanted = torch.tensor([labels[i] for i in rows])
-        out = model(input_ids=ids, attention_mask=mask, labels=wanted)
-        loss += out.loss.item() * len(rows)
-        truth += wanted.tolist()
-        predicted += out.logits.argmax(-1).tolist()
+        wanted = [labels[i] for i in rows]
+        mean, logits = run(model, [sequences[i] for i in rows], wanted)
+        loss += mean.item() * len(rows)
+        truth += wanted
+        predicted += logits.argmax(-1).tolist()
     precision, recall, f1, _ = precision_recall_fscore_support(
         truth, predicted, average="weighted", zero_division=0)
     return {"loss": loss / len(order), "accuracy": accuracy_score(truth, predicted),
@@ -41,17 +47,19 @@ def evaluate(model, split, batch=64):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--checkpoint", required=True, metavar="DIR")
-    parser.add_argument("--data", required=True, metavar="DIR")
+    parser.add_argument("--checkpoint", required=True, type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--data", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--variant", required=True, choices=common.VARIANTS)
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--lr", type=float, required=True)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--packed", action="store_true",
+                        help="compute without padding (packed_bert.py): the same recipe, faster")
     parser.add_argument("--stop-after", type=int, metavar="N",
                         help="stop after N epochs of the schedule")
-    parser.add_argument("--out", required=True, metavar="FILE.json")
+    parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE.json")
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
@@ -65,7 +73,10 @@ def main():
         splits[name] = common.tokenize(tokenizer, texts), labels
     sequences, labels = splits["train"]
 
-    model = common.build_model(args.checkpoint, args.variant)
+    if args.packed:
+        model, run = PackedBert(args.checkpoint, args.variant), run_packed
+    else:
+        model, run = common.build_model(args.checkpoint, args.variant), common.run_model
     parameters = common.trainable(model)
     steps = -(-len(labels) // args.batch)
     optimizer, schedule = common.optimizer_and_schedule(parameters, args.lr, args.epochs * steps)
@@ -83,11 +94,11 @@ def main():
         for start in range(0, len(order), args.batch):
             rows = order[start:start + args.batch]
             total += common.train_step(model, optimizer, schedule,
-                                       [sequences[i] for i in rows], [labels[i] for i in rows])
+                                       [sequences[i] for i in rows], [labels[i] for i in rows], run)
         seconds = time.perf_counter() - started
         train_seconds += seconds
         log = {"epoch": epoch, "train_loss": total / steps, "seconds": seconds,
-               "validation": evaluate(model, splits["validation"])}
+               "validation": evaluate(model, splits["validation"], run)}
         result["epochs"].append(log)
         print(f"epoch {epoch}: train loss {log['train_loss']:.4f}, validation loss "
               f"{log['validation']['loss']:.4f}, accuracy {log['validation']['accuracy']:.4f}, "
@@ -97,12 +108,12 @@ def main():
 
     result["seconds"] = train_seconds
     result["examples_per_second"] = len(labels) * len(result["epochs"]) / train_seconds
-    result["test"] = evaluate(model, splits["test"])
+    result["test"] = evaluate(model, splits["test"], run)
     with torch.no_grad():
         for parameter, value in zip(parameters, best[2]):
             parameter.copy_(value)
     result["best_epoch"] = best[1]
-    result["test_best"] = evaluate(model, splits["test"])
+    result["test_best"] = evaluate(model, splits["test"], run)
     common.write_json(args.out, result)
     print(f"test accuracy {result['test']['accuracy']:.4f} (last), "
           f"{result['test_best']['accuracy']:.4f} (best epoch {best[1]}), "

@@ -10,6 +10,26 @@
 
 #include <cmocka.h>
 
+/* Rounding of a few dozen operations in double, relative to the norm. */
+#define TOLERANCE (64 * 2.220446049250313e-16)
+
+typedef struct Data {
+    const double *values;
+    int64_t count;
+} Data;
+
+#define DATA(...)                                                                                                      \
+    {                                                                                                                  \
+        (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double)                          \
+    }
+/* Lines of a graph that uses attention. */
+#define ATTENTION_INPUTS(n, h)                                                                                         \
+    "%q = input : f32[" n "," h "]\n%k = input : f32[" n "," h "]\n%v = input : f32[" n "," h "]\n"
+#define SEQUENCES(n) "%starts = input : i32[" n "]\n%lengths = input : i32[" n "]\n%rng = input : i32[4]\n"
+
+/* Of tokens and seqs. */
+static const int64_t test_sizes[] = {2, 3};
+
 typedef struct Run {
     GfGraph *g;
     GfEval *e;
@@ -53,7 +73,7 @@ static inline bool is_bound_node(const GfNode *n)
     return n->op == GF_OP_INPUT || n->op == GF_OP_PARAM || n->op == GF_OP_STATE;
 }
 
-/* |a - b| <= k eps |b| in the Euclidean norm; false if anything is not finite. */
+/* |a - b| <= relative |b| in the Euclidean norm; false if anything is not finite. */
 static inline bool near_norm(const double *a, const double *b, int64_t count, double relative)
 {
     double difference = 0, norm = 0;
@@ -63,6 +83,49 @@ static inline bool near_norm(const double *a, const double *b, int64_t count, do
         norm += b[i] * b[i];
     }
     return sqrt(difference) <= relative * sqrt(norm);
+}
+
+/* The graph @t(tokens, seqs) with these lines, for tokens = 2 and seqs = 3. */
+static inline void run_start(Run *r, const char *body)
+{
+    char text[2048];
+
+    snprintf(text, sizeof text, "graph @t(tokens, seqs) {\n%s}\n", body);
+    run_parse(r, text);
+    run_prepare(r, test_sizes);
+}
+
+/* Binds all that can be bound, from one array. */
+static inline GfStatus run_bind(Run *r, Data in)
+{
+    int64_t used = 0;
+
+    GF_EACH_NODE(n, r->g)
+    {
+        if (!is_bound_node(n))
+            continue;
+        int64_t count = gf_type_elements(&n->results[0].type, test_sizes);
+        assert_true(used + count <= in.count);
+        GF_TRY(gf_eval_bind(r->e, n, in.values + used, &r->diags));
+        used += count;
+    }
+    return GF_OK;
+}
+
+/* The outputs, one after the other, equal `want`. */
+static inline bool outputs_are(const Run *r, Data want)
+{
+    const GfNode *end = gf_graph_return(r->g);
+    double got[64];
+    int64_t count = 0;
+
+    for (uint32_t i = 0; i < end->operand_count; i++) {
+        const GfTensor *t = gf_eval_value(r->e, gf_operand(end, i));
+        assert_true(count + t->count <= 64);
+        memcpy(got + count, t->data, (size_t)t->count * sizeof(double));
+        count += t->count;
+    }
+    return count == want.count && near_norm(got, want.values, count, TOLERANCE);
 }
 
 #endif

@@ -1,0 +1,328 @@
+/* backend.c -- the cpu target: regions to LLVM IR, LLVM IR to machine code.
+ *
+ * Regions of equal structure share one kernel, however many layers they stand
+ * for.  A kernel is a function over tasks (see GfCpuKernel); frozen weights are
+ * packed by kernels of their own, listed in the program's `prepare`.
+ */
+#include "codegen/cpu/module.h"
+#include "codegen/cpu/ops.h"
+
+#include <string.h>
+
+static const CpuOp *const ops[GF_OP_COUNT] = {
+#define GF_OP(id, text, min, max, results, attrs, shape, eval, grad, class_, cpu, ...) [GF_OP_##id] = &cpu_##cpu,
+#include "ir/ops.def"
+};
+
+const CpuOp *cpu_op(GfOp op)
+{
+    return ops[op];
+}
+
+/* A program under construction. */
+typedef struct Lowering {
+    const GfGraph *g;
+    GfProgram *program;
+    Ll *l;
+    GfArena scratch;
+    GfDiags *diags;
+    size_t kernel_room;
+    GfWork *works; /* of kernels */
+    size_t work_room;
+    const GfNode **packed; /* products whose weights are packed: one a (weight, shape) */
+    int64_t *packed_at;
+    uint32_t packed_count;
+} Lowering;
+
+static GfStatus memory(Lowering *w)
+{
+    return gf_fail_memory(w->diags);
+}
+
+/* ---- kernels ------------------------------------------------------------------------ */
+
+static GfStatus emit_region(Emit *e, const char *name)
+{
+    switch (e->r->kind) {
+    case GF_REGION_TILE:
+        return cpu_emit_tile(e, name);
+    case GF_REGION_ROW:
+        return cpu_emit_row(e, name);
+    case GF_REGION_FLAT:
+        return cpu_emit_flat(e, name);
+    case GF_REGION_COLSUM:
+        return cpu_emit_colsum(e, name);
+    case GF_REGION_OPAQUE:
+        return cpu_emit_opaque(e, name);
+    }
+    return GF_ERR_COMPILE;
+}
+
+/* "k7_linear_gelu": the number and the ops, each once, that a profile shows. */
+static const char *kernel_name(Lowering *w, const GfRegion *r)
+{
+    GfText name = {.arena = &w->program->arena};
+
+    gf_text_add(&name, "k%u", w->program->kernel_count);
+    for (uint32_t i = 0; i < r->node_count && name.length < 56; i++) {
+        const char *text = gf_op_text(r->nodes[i]->op);
+        if (!strstr(gf_text_str(&name), text))
+            gf_text_add(&name, "_%s", text);
+    }
+    return gf_text_str(&name);
+}
+
+static GfStatus find_kernel(Lowering *w, const char *structure, uint32_t *found)
+{
+    for (uint32_t i = 0; i < w->program->kernel_count; i++) {
+        if (strcmp(w->program->kernels[i].structure, structure) == 0) {
+            *found = i;
+            return GF_OK;
+        }
+    }
+    *found = UINT32_MAX;
+    return GF_OK;
+}
+
+static GfStatus add_kernel(Lowering *w, const char *name, const char *structure, const Emit *e, uint32_t *index)
+{
+    GfProgram *p = w->program;
+
+    p->kernels = gf_arena_grow(&p->arena, p->kernels, p->kernel_count, &w->kernel_room, sizeof *p->kernels);
+    w->works = gf_arena_grow(&w->scratch, w->works, p->kernel_count, &w->work_room, sizeof *w->works);
+    if (!p->kernels || !w->works)
+        return memory(w);
+    *index = p->kernel_count;
+    p->kernels[*index] = (GfKernel){.name = name, .structure = structure};
+    w->works[*index] = e->work;
+    p->kernel_count++;
+    if (e->scratch_size > p->scratch_size)
+        p->scratch_size = e->scratch_size;
+    return GF_OK;
+}
+
+static Emit new_emit(Lowering *w, const GfRegion *r)
+{
+    return (Emit){.l = w->l, .g = w->g, .r = r, .arena = &w->scratch, .diags = w->diags};
+}
+
+/* Structure and which products read weights packed once: '1' or '0' each. */
+static const char *region_key(Lowering *w, const GfRegion *r)
+{
+    GfText key = {.arena = &w->program->arena};
+    TilePacks packs = cpu_tile_packs(r);
+
+    gf_text_add(&key, "%s", r->structure);
+    for (uint32_t i = 0; i < r->node_count; i++) {
+        bool packed = false;
+        for (uint32_t k = 0; k < packs.count; k++)
+            packed |= packs.product[k] == r->nodes[i];
+        if (packed)
+            gf_text_add(&key, " packed:%u", i);
+    }
+    return gf_text_str(&key);
+}
+
+static GfStatus region_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
+{
+    const char *key = region_key(w, r);
+
+    GF_TRY(find_kernel(w, key, index));
+    if (*index != UINT32_MAX)
+        return GF_OK;
+    const char *name = kernel_name(w, r);
+    Emit e = new_emit(w, r);
+    GF_TRY(emit_region(&e, name));
+    return add_kernel(w, name, key, &e, index);
+}
+
+/* ---- weights packed once --------------------------------------------------------------- */
+
+static GfStatus pack_kernel(Lowering *w, const GfNode *product, uint32_t *index)
+{
+    GfText key = {.arena = &w->program->arena};
+
+    cpu_pack_key(product, &key);
+    GF_TRY(find_kernel(w, gf_text_str(&key), index));
+    if (*index != UINT32_MAX)
+        return GF_OK;
+    GfRegion none = {0};
+    Emit e = new_emit(w, &none);
+    const char *name = gf_arena_printf(&w->program->arena, "k%u_pack", w->program->kernel_count);
+    GF_TRY(cpu_emit_pack(&e, product, name));
+    return add_kernel(w, name, gf_text_str(&key), &e, index);
+}
+
+static GfStatus add_prepare(Lowering *w, const GfNode *product, int64_t offset)
+{
+    GfProgram *p = w->program;
+    GfLaunch *launch = &p->prepare[p->prepare_count];
+
+    GF_TRY(pack_kernel(w, product, &launch->kernel));
+    launch->buffers = GF_NEW_ARRAY(&p->arena, GfBuffer, 2);
+    if (!launch->buffers)
+        return memory(w);
+    launch->buffers[0] = gf_program_buffer(p, w->g, gf_operand(product, 1));
+    launch->buffers[1] = (GfBuffer){.kind = GF_BUFFER_PREPARED, .offset = offset};
+    launch->buffer_count = 2;
+    launch->work = w->works[launch->kernel];
+    p->prepare_count++;
+    return GF_OK;
+}
+
+/* Where the panels of this product's weight are; packed on first use. */
+static GfStatus packed_offset(Lowering *w, const GfNode *product, int64_t *offset)
+{
+    GfProgram *p = w->program;
+
+    for (uint32_t i = 0; i < w->packed_count; i++) {
+        if (gf_operand(w->packed[i], 1) == gf_operand(product, 1)) {
+            *offset = w->packed_at[i];
+            return GF_OK;
+        }
+    }
+    *offset = p->prepared_size;
+    p->prepared_size += (cpu_pack_bytes(w->l, product) + 63) / 64 * 64;
+    w->packed[w->packed_count] = product;
+    w->packed_at[w->packed_count++] = *offset;
+    return add_prepare(w, product, *offset);
+}
+
+/* ---- launches ----------------------------------------------------------------------------- */
+
+static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
+{
+    TilePacks packs = cpu_tile_packs(r);
+    uint32_t count = r->input_count + r->output_count + packs.count, k = 0;
+
+    launch->buffers = GF_NEW_ARRAY(&w->program->arena, GfBuffer, count + 1);
+    if (!launch->buffers)
+        return memory(w);
+    for (uint32_t i = 0; i < r->input_count; i++)
+        launch->buffers[k++] = gf_program_buffer(w->program, w->g, r->inputs[i]);
+    for (uint32_t i = 0; i < r->output_count; i++)
+        launch->buffers[k++] = gf_program_buffer(w->program, w->g, r->outputs[i]);
+    for (uint32_t i = 0; i < packs.count; i++) {
+        launch->buffers[k] = (GfBuffer){.kind = GF_BUFFER_PREPARED};
+        GF_TRY(packed_offset(w, packs.product[i], &launch->buffers[k++].offset));
+    }
+    launch->buffer_count = count;
+    return GF_OK;
+}
+
+static GfStatus set_scalars(Lowering *w, const GfRegion *r, GfLaunch *launch)
+{
+    uint32_t more = r->kind == GF_REGION_FLAT ? FLAT_SCALARS : 0;
+
+    launch->scalars = GF_NEW_ARRAY(&w->program->arena, int64_t, r->random_count + more + 1);
+    if (!launch->scalars)
+        return memory(w);
+    for (uint32_t i = 0; i < r->random_count; i++)
+        launch->scalars[i] = gf_attr_i(r->random[i], "key");
+    launch->scalar_count = r->random_count + more;
+    return more ? cpu_flat_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
+}
+
+static GfStatus lower_region(Lowering *w, const GfRegion *r)
+{
+    GfLaunch *launch = &w->program->launches[w->program->launch_count];
+
+    GF_TRY(region_kernel(w, r, &launch->kernel));
+    launch->work = w->works[launch->kernel];
+    GF_TRY(set_buffers(w, r, launch));
+    GF_TRY(set_scalars(w, r, launch));
+    w->program->launch_count++;
+    return GF_OK;
+}
+
+static GfStatus lower_graph(Lowering *w)
+{
+    GfRegion *regions;
+    uint32_t count, nodes = 0;
+    GfProgram *p = w->program;
+
+    GF_TRY(gf_schedule(w->g, &w->scratch, &regions, &count, w->diags));
+    for (uint32_t i = 0; i < count; i++)
+        nodes += regions[i].node_count;
+    p->launches = GF_NEW_ARRAY(&p->arena, GfLaunch, count + 1);
+    p->prepare = GF_NEW_ARRAY(&p->arena, GfLaunch, nodes + 1);
+    w->packed = GF_NEW_ARRAY(&w->scratch, const GfNode *, nodes + 1);
+    w->packed_at = GF_NEW_ARRAY(&w->scratch, int64_t, nodes + 1);
+    if (p->arena.failed || w->scratch.failed)
+        return memory(w);
+    for (uint32_t i = 0; i < count; i++)
+        GF_TRY(lower_region(w, &regions[i]));
+    return GF_OK;
+}
+
+/* The program of `g` and, in `m`, the LLVM IR of its kernels. */
+static GfStatus lower(const GfGraph *g, CpuModule *m, const GfAllocator *allocator, GfProgram **out, GfDiags *diags)
+{
+    GfArena arena;
+    GfStatus status;
+
+    gf_arena_init(&arena, allocator);
+    GfProgram *p = GF_NEW(&arena, GfProgram);
+    if (!p)
+        return gf_fail_memory(diags);
+    p->arena = arena;
+    Lowering w = {.g = g, .program = p, .l = &m->ll, .diags = diags};
+    gf_arena_init(&w.scratch, allocator);
+    status = gf_program_describe(p, g, diags);
+    if (status == GF_OK)
+        status = lower_graph(&w);
+    gf_arena_free(&w.scratch);
+    if (status != GF_OK)
+        gf_program_free(p);
+    else
+        *out = p;
+    return status;
+}
+
+static GfStatus check_planned(const GfGraph *g, GfDiags *diags)
+{
+    if (g->arena_size < 0)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE,
+                       "the graph has no memory plan: run the passes fuse and plan-memory first");
+    return GF_OK;
+}
+
+static GfStatus compile(const GfGraph *g, const GfCompileOptions *options, const GfAllocator *allocator,
+                        GfProgram **out, GfDiags *diags)
+{
+    CpuModule m;
+    GfProgram *program = NULL;
+
+    GF_TRY(check_planned(g, diags));
+    GF_TRY(cpu_module_open(&m, options, diags));
+    GfStatus status = lower(g, &m, allocator, &program, diags);
+    if (status == GF_OK)
+        status = cpu_module_load(&m, program, diags);
+    cpu_module_close(&m);
+    if (status != GF_OK)
+        gf_program_free(program);
+    else
+        *out = program;
+    return status;
+}
+
+static GfStatus emit(const GfGraph *g, const char *form, const GfCompileOptions *options, GfText *out, GfDiags *diags)
+{
+    CpuModule m;
+    GfProgram *program = NULL;
+
+    if (strcmp(form, "llvm") != 0 && strcmp(form, "asm") != 0)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "the cpu target cannot write '%s'; it writes llvm and asm",
+                       form);
+    GF_TRY(check_planned(g, diags));
+    GF_TRY(cpu_module_open(&m, options, diags));
+    GfStatus status = lower(g, &m, NULL, &program, diags);
+    if (status == GF_OK)
+        status = cpu_module_print(&m, strcmp(form, "asm") == 0, out, diags);
+    cpu_module_close(&m);
+    gf_program_free(program);
+    return status;
+}
+
+__attribute__((visibility("default"))) const GfBackend gf_backend_cpu = {
+    .name = "cpu", .target = &gf_target_cpu, .emits = "llvm asm", .compile = compile, .emit = emit};

@@ -1,0 +1,185 @@
+/* cmd_opt.c -- `graft opt`: text IR in, passes over it, text IR out.
+ *
+ *   $ graft opt step.gir --passes=cse,dce --print-after=changed --stats
+ *
+ * Without passes the text comes out as it went in, byte for byte, once it has
+ * been parsed and verified.
+ */
+#include "frontend/cli/cli.h"
+#include "frontend/cli/options.h"
+#include "passes/passes.h"
+#include "runtime/io/file.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const GfOptionSpec options[] = {
+    {"passes", "LIST", "run these, in order: \"cse,dce{params=1}\""},
+    {"print-after", "NAME|all|changed", "print the graph after a pass, after each, or after each that changed it"},
+    {"stats", NULL, "print what each pass counted, nodes before and after, and time"},
+};
+
+static const GfCommandSpec spec = {
+    .name = "opt",
+    .arguments = "FILE.gir|-",
+    .about = "Runs passes over text IR; the result goes to standard output, all else to standard error.",
+    .more = "'graft passes' lists the passes.  Without passes the text stays as it is.\n",
+    .least = 1,
+    .most = 1,
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
+};
+
+/* ---- the text in -------------------------------------------------------------------- */
+
+enum { CHUNK = 1 << 16 };
+
+static GfStatus read_stdin(GfText *text, GfDiags *diags)
+{
+    char chunk[CHUNK];
+    size_t got;
+
+    while ((got = fread(chunk, 1, sizeof chunk, stdin)) > 0)
+        gf_text_add_bytes(text, chunk, got);
+    if (ferror(stdin))
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_IO, "cannot read standard input: %s", strerror(errno));
+    return text->arena->failed ? gf_fail_memory(diags) : GF_OK;
+}
+
+static GfStatus read_input(const char *path, GfText *text, GfDiags *diags)
+{
+    if (strcmp(path, "-") == 0)
+        return read_stdin(text, diags);
+    return gf_file_read(text->arena, path, &text->data, &text->length, diags);
+}
+
+/* ---- printing after passes ------------------------------------------------------------ */
+
+typedef struct After {
+    const char *which; /* NAME, "all" or "changed" */
+} After;
+
+static void print_after(void *self, const GfPassReport *report, const GfGraph *g)
+{
+    const After *after = self;
+    bool wanted = strcmp(after->which, "all") == 0 || (strcmp(after->which, "changed") == 0 && report->changed) ||
+                  strcmp(after->which, report->info->text) == 0;
+    GfArena arena;
+
+    if (!wanted)
+        return;
+    gf_arena_init(&arena, NULL);
+    GfText text = {.arena = &arena};
+    gf_graph_print(g, &text);
+    fprintf(stderr, "// after %s%s\n%s", report->text, report->changed ? "" : " (no change)", gf_text_str(&text));
+    gf_arena_free(&arena);
+}
+
+static GfStatus check_print_after(const char *which, GfDiags *diags)
+{
+    const char *names[GF_PASS_COUNT + 2] = {"all", "changed"};
+
+    for (int i = 0; i < GF_PASS_COUNT; i++)
+        names[i + 2] = gf_pass_info((GfPassId)i)->text;
+    for (int i = 0; i < GF_PASS_COUNT + 2; i++) {
+        if (strcmp(names[i], which) == 0)
+            return GF_OK;
+    }
+    GfStatus status = gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--print-after: '%s' is no pass", which);
+    const char *close = gf_closest(which, names, GF_PASS_COUNT + 2);
+    gf_note(diags, "%s%s%s", close ? "did you mean '" : "'graft passes' lists them; 'all' and 'changed' work too",
+            close ? close : "", close ? "'?" : "");
+    return status;
+}
+
+/* ---- statistics ------------------------------------------------------------------------- */
+
+/* "merged=3 removed=1" */
+static const char *counters_text(const GfPassReport *report, GfArena *arena)
+{
+    GfText text = {.arena = arena};
+    const char *names = report->info->counters;
+
+    for (int i = 0; i < GF_MAX_COUNTERS && *names; i++) {
+        size_t length = strcspn(names, " ");
+        gf_text_add(&text, "%s%.*s=%lld", i ? " " : "", (int)length, names, (long long)report->counts[i]);
+        names += length + strspn(names + length, " ");
+    }
+    return gf_text_str(&text);
+}
+
+static int widest(int width, const char *text)
+{
+    int length = (int)strlen(text);
+    return length > width ? length : width;
+}
+
+static void print_stats(const GfPassReport *reports, size_t count, GfArena *arena)
+{
+    int pass_width = 4, counter_width = 8;
+
+    for (size_t i = 0; i < count; i++) {
+        pass_width = widest(pass_width, reports[i].info->text);
+        counter_width = widest(counter_width, counters_text(&reports[i], arena));
+    }
+    fprintf(stderr, "%-*s  %-*s  %6s  %6s  %9s\n", pass_width, "pass", counter_width, "counters", "before", "after",
+            "ms");
+    for (size_t i = 0; i < count; i++)
+        fprintf(stderr, "%-*s  %-*s  %6u  %6u  %9.3f\n", pass_width, reports[i].info->text, counter_width,
+                counters_text(&reports[i], arena), reports[i].nodes_before, reports[i].nodes_after,
+                reports[i].seconds * 1e3);
+}
+
+/* ---- the command -------------------------------------------------------------------------- */
+
+static GfStatus transform(GfGraph *g, const GfOptions *o, const GfText *input, GfDiags *diags)
+{
+    const char *passes = gf_options_value(o, "passes");
+    After after = {.which = gf_options_value(o, "print-after")};
+    GfPipelineOptions pipeline = {.after = after.which ? print_after : NULL, .self = &after};
+    GfPassReport *reports = NULL;
+    size_t count = 0;
+    GfText output = {.arena = input->arena};
+
+    if (after.which)
+        GF_TRY(check_print_after(after.which, diags));
+    GF_TRY(gf_pipeline_run(g, passes ? passes : "", &pipeline, input->arena, &reports, &count, diags));
+    if (gf_options_has(o, "stats"))
+        print_stats(reports, count, input->arena);
+    if (count)
+        gf_graph_print(g, &output);
+    else
+        output = *input;
+    if (output.arena->failed)
+        return gf_fail_memory(diags);
+    fwrite(gf_text_str(&output), 1, output.length, stdout);
+    return GF_OK;
+}
+
+static GfStatus run_with(const GfOptions *o, GfArena *arena, GfDiags *diags)
+{
+    const char *path = o->arguments[0];
+    GfText input = {.arena = arena};
+    GfGraph *g;
+
+    GF_TRY(read_input(path, &input, diags));
+    GF_TRY(gf_graph_parse(strcmp(path, "-") == 0 ? "stdin" : path, gf_text_str(&input), input.length, NULL, &g, diags));
+    GfStatus status = transform(g, o, &input, diags);
+    gf_graph_free(g);
+    return status;
+}
+
+static GfStatus run(const GfOptions *o, GfDiags *diags)
+{
+    GfArena arena;
+
+    gf_arena_init(&arena, NULL);
+    GfStatus status = run_with(o, &arena, diags);
+    gf_arena_free(&arena);
+    return status;
+}
+
+int gf_cmd_opt(int argc, char **argv)
+{
+    return gf_command_run(&spec, argc, argv, run);
+}

@@ -1,0 +1,200 @@
+/* options.c -- see options.h. */
+#include "frontend/cli/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- reading --------------------------------------------------------------------- */
+
+static const GfOptionSpec *find_option(const GfCommandSpec *spec, const char *key, size_t length)
+{
+    for (size_t i = 0; i < spec->option_count; i++) {
+        if (strlen(spec->options[i].key) == length && memcmp(spec->options[i].key, key, length) == 0)
+            return &spec->options[i];
+    }
+    return NULL;
+}
+
+static GfStatus fail_option(const GfCommandSpec *spec, const char *key, GfArena *arena, GfDiags *diags)
+{
+    GfStatus status = gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'graft %s' has no option '--%s'", spec->name, key);
+    const char **keys = GF_NEW_ARRAY(arena, const char *, spec->option_count);
+
+    for (size_t i = 0; keys && i < spec->option_count; i++)
+        keys[i] = spec->options[i].key;
+    const char *close = keys ? gf_closest(key, keys, spec->option_count) : NULL;
+    if (close)
+        gf_note(diags, "did you mean '--%s'?", close);
+    else
+        gf_note(diags, "'graft %s --help' lists its options", spec->name);
+    return status;
+}
+
+/* One option at argv[*i], which moves on when its value is the next word. */
+static GfStatus read_option(GfOptions *o, int argc, char **argv, int *i, GfArena *arena, GfDiags *diags)
+{
+    const char *key = argv[*i] + 2;
+    const char *equals = strchr(key, '=');
+    size_t length = equals ? (size_t)(equals - key) : strlen(key);
+    const GfOptionSpec *option = find_option(o->spec, key, length);
+    const char *value = equals ? equals + 1 : "";
+
+    if (!option) {
+        const char *name = gf_arena_strndup(arena, key, length);
+        return name ? fail_option(o->spec, name, arena, diags) : gf_fail_memory(diags);
+    }
+    if (!option->value && equals)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'--%s' takes no value", option->key);
+    if (option->value && !equals) {
+        if (*i + 1 == argc)
+            return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'--%s' needs a value: --%s=%s", option->key, option->key,
+                           option->value);
+        value = argv[++*i];
+    }
+    o->given[o->given_count].option = option;
+    o->given[o->given_count++].value = value;
+    return GF_OK;
+}
+
+static GfStatus read_words(GfOptions *o, int argc, char **argv, GfArena *arena, GfDiags *diags)
+{
+    bool ended = false;
+
+    for (int i = 1; i < argc; i++) {
+        if (!ended && strcmp(argv[i], "--") == 0)
+            ended = true;
+        else if (!ended && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
+            o->help = true;
+        else if (!ended && strncmp(argv[i], "--", 2) == 0)
+            GF_TRY(read_option(o, argc, argv, &i, arena, diags));
+        else if (!ended && argv[i][0] == '-' && argv[i][1])
+            return fail_option(o->spec, argv[i] + 1, arena, diags);
+        else
+            o->arguments[o->argument_count++] = argv[i];
+    }
+    return GF_OK;
+}
+
+static GfStatus check_arguments(const GfOptions *o, GfDiags *diags)
+{
+    const GfCommandSpec *spec = o->spec;
+
+    if (o->help || (o->argument_count >= spec->least && o->argument_count <= spec->most))
+        return GF_OK;
+    if (o->argument_count > spec->most)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'%s' is one argument too many", o->arguments[spec->most]);
+    return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'graft %s' needs %s", spec->name, spec->arguments);
+}
+
+GfStatus gf_options_parse(const GfCommandSpec *spec, int argc, char **argv, GfArena *arena, GfOptions *out,
+                          GfDiags *diags)
+{
+    *out = (GfOptions){.spec = spec,
+                       .given = gf_arena_array(arena, (size_t)argc, sizeof *out->given),
+                       .arguments = GF_NEW_ARRAY(arena, const char *, (size_t)argc)};
+    if (!out->given || !out->arguments)
+        return gf_fail_memory(diags);
+    GF_TRY(read_words(out, argc, argv, arena, diags));
+    return check_arguments(out, diags);
+}
+
+/* ---- asking ---------------------------------------------------------------------- */
+
+const char *gf_options_nth(const GfOptions *o, const char *key, size_t n)
+{
+    for (size_t i = 0; i < o->given_count; i++) {
+        if (strcmp(o->given[i].option->key, key) == 0 && n-- == 0)
+            return o->given[i].value;
+    }
+    return NULL;
+}
+
+const char *gf_options_value(const GfOptions *o, const char *key)
+{
+    const char *last = NULL;
+
+    for (size_t i = 0; i < o->given_count; i++) {
+        if (strcmp(o->given[i].option->key, key) == 0)
+            last = o->given[i].value;
+    }
+    return last;
+}
+
+bool gf_options_has(const GfOptions *o, const char *key)
+{
+    return gf_options_value(o, key) != NULL;
+}
+
+/* ---- help ------------------------------------------------------------------------ */
+
+static size_t written_length(const GfOptionSpec *option)
+{
+    return strlen(option->key) + (option->value ? strlen(option->value) + 1 : 0);
+}
+
+static void print_option(const GfOptionSpec *option, size_t width, FILE *out)
+{
+    int padding = (int)(width - written_length(option));
+    fprintf(out, "  --%s%s%s%*s  %s\n", option->key, option->value ? "=" : "", option->value ? option->value : "",
+            padding, "", option->help);
+}
+
+void gf_command_help(const GfCommandSpec *spec, FILE *out)
+{
+    static const GfOptionSpec help = {"help", NULL, "show this"};
+    size_t width = written_length(&help);
+
+    for (size_t i = 0; i < spec->option_count; i++) {
+        size_t length = written_length(&spec->options[i]);
+        width = length > width ? length : width;
+    }
+    fprintf(out, "usage: graft %s%s%s%s\n\n%s\n\n", spec->name, *spec->arguments ? " " : "", spec->arguments,
+            spec->option_count ? " [options]" : "", spec->about);
+    for (size_t i = 0; i < spec->option_count; i++)
+        print_option(&spec->options[i], width, out);
+    print_option(&help, width, out);
+    if (spec->more)
+        fprintf(out, "\n%s", spec->more);
+}
+
+/* ---- the frame -------------------------------------------------------------------- */
+
+int gf_exit_code(GfStatus status)
+{
+    return status == GF_OK ? 0 : status == GF_ERR_USAGE ? 2 : 1;
+}
+
+/* A full disk or a closed pipe must not look like success. */
+static GfStatus flush_output(GfDiags *diags)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return GF_OK;
+    return gf_fail(diags, GF_NOWHERE, GF_ERR_IO, "cannot write to standard output: %s", strerror(errno));
+}
+
+static GfStatus run_body(const GfOptions *o, GfStatus (*body)(const GfOptions *, GfDiags *), GfDiags *diags)
+{
+    if (o->help)
+        gf_command_help(o->spec, stdout);
+    else
+        GF_TRY(body(o, diags));
+    return flush_output(diags);
+}
+
+int gf_command_run(const GfCommandSpec *spec, int argc, char **argv, GfStatus (*body)(const GfOptions *, GfDiags *))
+{
+    GfDiags diags;
+    GfArena arena;
+    GfOptions options;
+
+    gf_diags_init(&diags, NULL);
+    gf_arena_init(&arena, NULL);
+    GfStatus status = gf_options_parse(spec, argc, argv, &arena, &options, &diags);
+    if (status == GF_OK)
+        status = run_body(&options, body, &diags);
+    fflush(stdout); /* what was said before the error comes before it */
+    gf_diags_print(&diags, stderr);
+    gf_arena_free(&arena);
+    gf_diags_free(&diags);
+    return gf_exit_code(status);
+}

@@ -1,0 +1,84 @@
+/* job.h -- a job file: which model learns what from which data, and how.
+ *
+ *   {
+ *     "job": "emotion",                        its name; the file's by default
+ *     "model": "../bert.json",
+ *     "checkpoint": "bert-base-uncased",       a folder; absent: weights are drawn from the seed
+ *     "tokenizer": "vocab.txt",                a file or folder; absent: the checkpoint's folder
+ *     "config": {"hidden_dropout_prob": 0},    laid over the model's config
+ *     "data": {
+ *       "dir": "emotion", "train": "train.txt", "validation": "validation.txt", "test": "test.txt",
+ *       "format": "text;label", "max_length": 512,
+ *       "labels": ["sadness", "joy"]
+ *     },
+ *     "variants": ["../variants/full.json", {"file": "../variants/lora.json", "training": {"learning_rate": 5e-4}}],
+ *     "training": {...},                       training.h
+ *     "target": "cpu", "threads": 0
+ *   }
+ *
+ * Instead of files, "data": {"generate": {"seed": 7, "train": 2000, "validation": 400,
+ * "test": 400, "labels": 6}} has text made from a seed.
+ *
+ * Relative paths are relative to the file that holds them, those from `--set`
+ * and output folders to the working directory.  Training arguments: those of
+ * the job, then the variant file's, then the variant's in the job, then `--set
+ * training.KEY=...`; the last one wins.
+ */
+#ifndef GF_FRONTEND_GRAPH_JOB_H
+#define GF_FRONTEND_GRAPH_JOB_H
+
+#include "frontend/graph/training.h"
+#include "frontend/graph/variant.h"
+
+enum { GF_JOB_LABELS_MAX = 4096, GF_JOB_VARIANTS_MAX = 64 };
+
+/* Text made from a seed instead of files; counts are examples. */
+typedef struct GfJobGenerate {
+    bool given;
+    int64_t seed, train, validation, test;
+} GfJobGenerate;
+
+typedef struct GfJobData {
+    const char *train, *validation, *test; /* files; NULL: not given (train is, without `generate`) */
+    const char *format;                    /* "text;label" */
+    const char **labels;                   /* names of the classes, in order */
+    size_t label_count;
+    int64_t max_length; /* tokens of a text at most; 0: as many as the model has positions for */
+    GfJobGenerate generate;
+} GfJobData;
+
+typedef struct GfJobVariant {
+    GfVariant variant;
+    GfTraining training; /* the job's with the variant's laid over it */
+} GfJobVariant;
+
+typedef struct GfJob {
+    GfArena arena; /* of the lists and paths */
+    GfJson doc;
+    GfJson sets; /* what `--set` gave, as an object */
+    const char *path;
+    const char *name, *about;
+    const char *model;
+    const char *checkpoint; /* NULL: weights are drawn from the seed */
+    const char *tokenizer;  /* NULL: the checkpoint's */
+    const cJSON *config;    /* in doc, or NULL: a source of gf_model_load */
+    GfJobData data;
+    GfTraining training; /* the job's own */
+    GfJobVariant *variants;
+    size_t variant_count;
+    const char *target; /* "cpu" */
+    int64_t threads;    /* 0: one a core */
+} GfJob;
+
+/* Read a job and its variants, after `sets` were laid over it.  The key
+ * `variants` may be set to names of the job's variants or to files, separated by
+ * commas.  On error nothing needs closing (closing is harmless).
+ *
+ * Errors: GF_ERR_IO, GF_ERR_SYNTAX, GF_ERR_KEY, GF_ERR_VALUE, GF_ERR_NAME, each
+ * with its place in the job, a variant or a --set. */
+GfStatus gf_job_load(GfJob *job, const char *path, const GfSet *sets, size_t set_count, GfDiags *diags);
+GfStatus gf_job_load_text(GfJob *job, const char *name, const char *text, size_t length, const GfSet *sets,
+                          size_t set_count, GfDiags *diags);
+void gf_job_close(GfJob *job);
+
+#endif

@@ -1,0 +1,155 @@
+/* job_data.c -- see job_data.h. */
+#include "frontend/graph/job_data.h"
+
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+GfStatus gf_job_path(GfJob *job, const cJSON *object, const char *key, GfJsonNeed need, const char *folder,
+                     const char **path, GfDiags *diags)
+{
+    const char *text = NULL;
+    const cJSON *node = gf_json_find(&job->doc, object, key);
+
+    GF_TRY(gf_json_get_string(&job->doc, object, key, need, &text, diags));
+    if (!text)
+        return GF_OK;
+    if (!*text)
+        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE, "'%s' is empty", key);
+    bool plain = !*folder || gf_is_set_node(&job->doc, node);
+    *path = plain ? gf_path_of(&job->arena, &job->doc, node) : gf_path_in(&job->arena, folder, text);
+    return *path ? GF_OK : gf_fail_memory(diags);
+}
+
+/* ---- files ---- */
+
+static GfStatus read_files(GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    const char *folder = "";
+
+    GF_TRY(gf_job_path(job, data, "dir", GF_OPTIONAL, "", &folder, diags));
+    GF_TRY(gf_job_path(job, data, "train", GF_REQUIRED, folder, &job->data.train, diags));
+    GF_TRY(gf_job_path(job, data, "validation", GF_OPTIONAL, folder, &job->data.validation, diags));
+    return gf_job_path(job, data, "test", GF_OPTIONAL, folder, &job->data.test, diags);
+}
+
+static GfStatus check_format(const GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    if (strcmp(job->data.format, "text;label") == 0)
+        return GF_OK;
+    return gf_fail(diags, gf_json_loc(&job->doc, gf_json_find(&job->doc, data, "format")), GF_ERR_VALUE,
+                   "'format' must be \"text;label\", found \"%s\"", job->data.format);
+}
+
+/* ---- generated text ---- */
+
+static GfStatus reject_files(const GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    static const char *const files[] = {"dir", "train", "validation", "test", "format"};
+
+    for (size_t i = 0; i < COUNT(files); i++) {
+        const cJSON *node = gf_json_find(&job->doc, data, files[i]);
+        if (node)
+            return gf_fail(diags, gf_json_key_loc(&job->doc, node), GF_ERR_KEY,
+                           "'%s' says where data is, \"generate\" that it is made: only one of them", files[i]);
+    }
+    return GF_OK;
+}
+
+static GfStatus read_generate(GfJob *job, const cJSON *generate, int64_t *labels, GfDiags *diags)
+{
+    static const char *const keys[] = {"seed", "train", "validation", "test", "labels"};
+    GfJobGenerate *g = &job->data.generate;
+    const GfJson *doc = &job->doc;
+    const int64_t most = 1000000;
+
+    *g = (GfJobGenerate){.given = true, .seed = 1, .train = 2000, .validation = 400, .test = 400};
+    GF_TRY(gf_json_check_keys(doc, generate, keys, COUNT(keys), "generate", diags));
+    GF_TRY(gf_json_get_int_in(doc, generate, "seed", GF_OPTIONAL, 0, UINT32_MAX, &g->seed, diags));
+    GF_TRY(gf_json_get_int_in(doc, generate, "train", GF_OPTIONAL, 1, most, &g->train, diags));
+    GF_TRY(gf_json_get_int_in(doc, generate, "validation", GF_OPTIONAL, 1, most, &g->validation, diags));
+    GF_TRY(gf_json_get_int_in(doc, generate, "test", GF_OPTIONAL, 1, most, &g->test, diags));
+    return gf_json_get_int_in(doc, generate, "labels", GF_OPTIONAL, 2, 64, labels, diags);
+}
+
+/* Names for labels that are only counted. */
+static GfStatus name_labels(GfJob *job, int64_t count, GfDiags *diags)
+{
+    job->data.labels = GF_NEW_ARRAY(&job->arena, const char *, (size_t)count);
+    if (!job->data.labels)
+        return gf_fail_memory(diags);
+    for (int64_t i = 0; i < count; i++)
+        job->data.labels[i] = gf_arena_printf(&job->arena, "class-%lld", (long long)i);
+    job->data.label_count = (size_t)count;
+    return GF_OK;
+}
+
+/* ---- labels ---- */
+
+static GfStatus add_label(GfJob *job, const cJSON *node, GfDiags *diags)
+{
+    const char *name = NULL;
+
+    GF_TRY(gf_json_as_string(&job->doc, node, "a label", &name, diags));
+    if (!*name || strpbrk(name, "\r\n;"))
+        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE,
+                       "a label is a word without semicolons and line breaks");
+    for (size_t i = 0; i < job->data.label_count; i++) {
+        if (strcmp(job->data.labels[i], name) == 0)
+            return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_NAME, "the label '%s' stands twice", name);
+    }
+    job->data.labels[job->data.label_count++] = name;
+    return GF_OK;
+}
+
+static GfStatus read_labels(GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    const cJSON *list = NULL;
+
+    GF_TRY(gf_json_get_array(&job->doc, data, "labels", GF_REQUIRED, &list, diags));
+    int size = cJSON_GetArraySize(list);
+    if (size < 2 || size > GF_JOB_LABELS_MAX)
+        return gf_fail(diags, gf_json_loc(&job->doc, list), GF_ERR_VALUE, "from 2 to %d labels, found %d",
+                       GF_JOB_LABELS_MAX, size);
+    job->data.labels = GF_NEW_ARRAY(&job->arena, const char *, (size_t)size);
+    if (!job->data.labels)
+        return gf_fail_memory(diags);
+    for (const cJSON *item = list->child; item; item = item->next)
+        GF_TRY(add_label(job, item, diags));
+    return GF_OK;
+}
+
+static GfStatus read_generated(GfJob *job, const cJSON *data, const cJSON *generate, GfDiags *diags)
+{
+    const cJSON *named = gf_json_find(&job->doc, data, "labels"), *counted = gf_json_find(&job->doc, generate, "labels");
+    int64_t labels = 6;
+
+    GF_TRY(reject_files(job, data, diags));
+    GF_TRY(read_generate(job, generate, &labels, diags));
+    if (!named)
+        return name_labels(job, labels, diags);
+    GF_TRY(read_labels(job, data, diags));
+    if (!counted || (size_t)labels == job->data.label_count)
+        return GF_OK;
+    return gf_fail(diags, gf_json_loc(&job->doc, counted), GF_ERR_VALUE, "%lld labels here, %zu names in \"labels\"",
+                   (long long)labels, job->data.label_count);
+}
+
+GfStatus gf_job_read_data(GfJob *job, GfDiags *diags)
+{
+    static const char *const keys[] = {"dir",        "train",    "validation", "test", "format",
+                                       "max_length", "generate", "labels"};
+    const cJSON *data = NULL, *generate = NULL;
+
+    job->data.format = "text;label";
+    GF_TRY(gf_json_get_object(&job->doc, job->doc.root, "data", GF_REQUIRED, &data, diags));
+    GF_TRY(gf_json_check_keys(&job->doc, data, keys, COUNT(keys), "data", diags));
+    GF_TRY(gf_json_get_int_in(&job->doc, data, "max_length", GF_OPTIONAL, 2, 1 << 20, &job->data.max_length, diags));
+    GF_TRY(gf_json_get_object(&job->doc, data, "generate", GF_OPTIONAL, &generate, diags));
+    if (generate)
+        return read_generated(job, data, generate, diags);
+    GF_TRY(gf_json_get_string(&job->doc, data, "format", GF_OPTIONAL, &job->data.format, diags));
+    GF_TRY(check_format(job, data, diags));
+    GF_TRY(read_files(job, data, diags));
+    return read_labels(job, data, diags);
+}

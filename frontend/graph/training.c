@@ -1,0 +1,194 @@
+/* training.c -- see training.h. */
+#include "frontend/graph/training.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+const GfTraining gf_training_defaults = {
+#define RANGED(name, value, lowest, highest) .name = value,
+#define PLAIN(name, value) .name = value,
+#define MAYBE(name) .name = GF_MAYBE_OPEN,
+    GF_TRAINING_TABLE(RANGED, RANGED, PLAIN, PLAIN, MAYBE, PLAIN, PLAIN)
+#undef RANGED
+#undef PLAIN
+#undef MAYBE
+};
+
+typedef enum Kind { KIND_INT, KIND_NUMBER, KIND_BOOL, KIND_STRATEGY, KIND_MAYBE, KIND_WORD } Kind;
+
+typedef struct Row {
+    const char *name;
+    Kind kind;
+    size_t offset;
+    double lowest, highest;
+} Row;
+
+static const Row rows[] = {
+#define INT(name, value, lowest, highest) {#name, KIND_INT, offsetof(GfTraining, name), lowest, highest},
+#define NUMBER(name, value, lowest, highest) {#name, KIND_NUMBER, offsetof(GfTraining, name), lowest, highest},
+#define BOOL(name, value) {#name, KIND_BOOL, offsetof(GfTraining, name), 0, 0},
+#define STRATEGY(name, value) {#name, KIND_STRATEGY, offsetof(GfTraining, name), 0, 0},
+#define MAYBE(name) {#name, KIND_MAYBE, offsetof(GfTraining, name), 0, 0},
+#define WORD(name, value) {#name, KIND_WORD, offsetof(GfTraining, name), 0, 0},
+    GF_TRAINING_TABLE(INT, NUMBER, BOOL, STRATEGY, MAYBE, WORD, WORD)
+#undef INT
+#undef NUMBER
+#undef BOOL
+#undef STRATEGY
+#undef MAYBE
+#undef WORD
+};
+
+/* The index of a string among `words`, which a string node must be. */
+static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *const *words, size_t count, size_t *index,
+                            GfDiags *diags)
+{
+    GfText list = {.arena = &diags->arena};
+    const char *text = NULL;
+
+    GF_TRY(gf_json_as_string(doc, node, node->string, &text, diags));
+    for (*index = 0; *index < count; ++*index) {
+        if (strcmp(text, words[*index]) == 0)
+            return GF_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        gf_text_add(&list, "%s\"%s\"", i ? ", " : "", words[i]);
+    return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be one of %s, found \"%s\"", node->string,
+                   gf_text_str(&list), text);
+}
+
+static GfStatus read_strategy(const GfJson *doc, const cJSON *node, GfStrategy *out, GfDiags *diags)
+{
+    static const char *const words[] = {[GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps",
+                                        [GF_STRATEGY_EPOCH] = "epoch"};
+    size_t index = 0;
+
+    GF_TRY(read_choice(doc, node, words, COUNT(words), &index, diags));
+    *out = (GfStrategy)index;
+    return GF_OK;
+}
+
+static GfStatus read_maybe(const GfJson *doc, const cJSON *object, const char *name, GfMaybe *out, GfDiags *diags)
+{
+    bool yes = false;
+
+    GF_TRY(gf_json_get_bool(doc, object, name, GF_REQUIRED, &yes, diags));
+    *out = yes ? GF_MAYBE_YES : GF_MAYBE_NO;
+    return GF_OK;
+}
+
+static GfStatus read_row(GfTraining *t, const Row *row, const GfJson *doc, const cJSON *object, GfDiags *diags)
+{
+    const cJSON *node = gf_json_find(doc, object, row->name);
+    void *field = (char *)t + row->offset;
+
+    if (!node || cJSON_IsNull(node))
+        return GF_OK;
+    switch (row->kind) {
+    case KIND_INT:
+        return gf_json_get_int_in(doc, object, row->name, GF_REQUIRED, (int64_t)row->lowest, (int64_t)row->highest,
+                                  (int64_t *)field, diags);
+    case KIND_NUMBER:
+        return gf_json_get_number_in(doc, object, row->name, GF_REQUIRED, row->lowest, row->highest, (double *)field,
+                                     diags);
+    case KIND_BOOL:
+        return gf_json_get_bool(doc, object, row->name, GF_REQUIRED, (bool *)field, diags);
+    case KIND_STRATEGY:
+        return read_strategy(doc, node, (GfStrategy *)field, diags);
+    case KIND_MAYBE:
+        return read_maybe(doc, object, row->name, (GfMaybe *)field, diags);
+    case KIND_WORD:
+        break;
+    }
+    return gf_json_as_string(doc, node, row->name, (const char **)field, diags);
+}
+
+/* A name or a list of names; "none" and "all" are names too. */
+static GfStatus read_report_to(GfTraining *t, const GfJson *doc, const cJSON *object, GfDiags *diags)
+{
+    const cJSON *node = gf_json_find(doc, object, "report_to");
+    const cJSON *item = cJSON_IsArray(node) ? node->child : node;
+
+    if (!node || cJSON_IsNull(node))
+        return GF_OK;
+    t->tensorboard = false;
+    for (; item; item = item == node ? NULL : item->next) {
+        const char *text = NULL;
+        GF_TRY(gf_json_as_string(doc, item, "report_to", &text, diags));
+        bool none = strcmp(text, "none") == 0;
+        if (!none && strcmp(text, "tensorboard") != 0 && strcmp(text, "all") != 0)
+            return gf_fail(diags, gf_json_loc(doc, item), GF_ERR_VALUE,
+                           "'report_to' must be \"tensorboard\", \"all\" or \"none\", found \"%s\"", text);
+        t->tensorboard = t->tensorboard || !none;
+    }
+    return GF_OK;
+}
+
+static GfStatus check_scheduler(const GfJson *doc, const cJSON *object, GfDiags *diags)
+{
+    static const char *const words[] = {"linear", "cosine", "constant", "constant_with_warmup"};
+    const cJSON *node = gf_json_find(doc, object, "lr_scheduler_type");
+    size_t index;
+
+    return node && !cJSON_IsNull(node) ? read_choice(doc, node, words, COUNT(words), &index, diags) : GF_OK;
+}
+
+GfStatus gf_training_read(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags)
+{
+    const char *names[COUNT(rows) + 1];
+
+    if (!object)
+        return GF_OK;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        names[i] = rows[i].name;
+    names[COUNT(rows)] = "report_to";
+    GF_TRY(gf_json_check_keys(doc, object, names, COUNT(names), "training", diags));
+    for (size_t i = 0; i < COUNT(rows); i++)
+        GF_TRY(read_row(training, &rows[i], doc, object, diags));
+    GF_TRY(check_scheduler(doc, object, diags));
+    return read_report_to(training, doc, object, diags);
+}
+
+static bool is_loss(const char *metric)
+{
+    size_t length = strlen(metric);
+    return length >= 4 && strcmp(metric + length - 4, "loss") == 0;
+}
+
+static GfStatus check_metric(const GfTraining *t, GfLoc loc, GfDiags *diags)
+{
+    static const char *const metrics[] = {"loss", "accuracy", "f1", "precision", "recall"};
+    const char *name = t->metric_for_best_model;
+
+    if (strncmp(name, "eval_", 5) == 0)
+        name += 5;
+    for (size_t i = 0; i < COUNT(metrics); i++) {
+        if (strcmp(name, metrics[i]) == 0)
+            return GF_OK;
+    }
+    const char *close = gf_closest(name, metrics, COUNT(metrics));
+    GfStatus status = gf_fail(diags, loc, GF_ERR_VALUE, "there is no metric '%s'", t->metric_for_best_model);
+    gf_note(diags, "did you mean 'eval_%s'?", close ? close : "f1");
+    return status;
+}
+
+GfStatus gf_training_finish(GfTraining *t, GfLoc loc, GfDiags *diags)
+{
+    if (!*t->metric_for_best_model)
+        t->metric_for_best_model = "eval_loss";
+    GF_TRY(check_metric(t, loc, diags));
+    if (t->greater_is_better == GF_MAYBE_OPEN)
+        t->greater_is_better = is_loss(t->metric_for_best_model) ? GF_MAYBE_NO : GF_MAYBE_YES;
+    if (t->early_stopping_patience && t->eval_strategy == GF_STRATEGY_NO)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "early stopping needs evaluation: eval_strategy is \"no\"");
+    if (t->load_best_model_at_end && t->eval_strategy == GF_STRATEGY_NO)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "load_best_model_at_end needs evaluation: eval_strategy is \"no\"");
+    if (t->load_best_model_at_end && t->eval_strategy != t->save_strategy)
+        return gf_fail(diags, loc, GF_ERR_VALUE,
+                       "load_best_model_at_end needs the same eval_strategy and save_strategy");
+    if (t->num_train_epochs <= 0 && t->max_steps <= 0)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "nothing to train: num_train_epochs is 0 and max_steps is not given");
+    return GF_OK;
+}

@@ -1,0 +1,79 @@
+/* kernel.h -- what a set of nodes can be as one kernel, and the launch order.
+ *
+ * The nodes that carry one kernel number are one kernel.  `fuse` asks here
+ * whether a number may be shared, `plan-memory` and the back ends cut the graph
+ * along the same numbers: they agree because they ask the same functions.
+ *
+ *   TILE    matrix products of one result type D = [n,m], at most `products_limit`.
+ *           Epilogue: elementwise nodes of type D.  Prologue: see
+ *           gf_kernel_is_prologue.  Products never feed each other.
+ *   ROW     row ops and elementwise nodes over one D = [n,m], m constant.  Row
+ *           ops may also give [n,1], which elementwise nodes read as broadcast.
+ *   FLAT    elementwise nodes of one type D; operands have the type D or rank 0.
+ *   COLSUM  sums over rows of one operand type D, and elementwise nodes of type
+ *           D that only they read.
+ *   OPAQUE  one node with a kernel of its own.
+ *
+ * TILE, ROW and COLSUM read from outside what broadcasts to D: [n,m], [m],
+ * [n,1], [1,m], [].  Only ROW gathers; tables and ids come from outside.
+ * `const` nodes count for nothing: a kernel may hold any of them.
+ */
+#ifndef GF_IR_KERNEL_H
+#define GF_IR_KERNEL_H
+
+#include "ir/ir.h"
+#include "ir/target.h"
+
+typedef enum GfKernelKind {
+    GF_KERNEL_TILE,
+    GF_KERNEL_ROW,
+    GF_KERNEL_FLAT,
+    GF_KERNEL_COLSUM,
+    GF_KERNEL_OPAQUE
+} GfKernelKind;
+
+typedef struct GfKernelForm {
+    GfKernelKind kind;
+    GfType domain;     /* D above; OPAQUE: type of the first result */
+    uint32_t products; /* TILE: how many */
+} GfKernelForm;
+
+/* The form of `count` nodes that all carry one kernel number, in any order.
+ * False when no kernel can hold them.  `target` NULL: a target without limits.
+ * A node alone always has a form, whatever its size. */
+bool gf_kernel_form(GfNode *const *nodes, uint32_t count, const GfTarget *target, GfKernelForm *form);
+
+/* A node that is computed while a product of the same kernel loads an operand:
+ * elementwise, all uses in one node of the kernel, which is a product that reads
+ * it as `x` of linear, as not transposed `a` or `b` of matmul, or a prologue. */
+bool gf_kernel_is_prologue(const GfNode *n);
+
+/* True when the operand slot `use` of a product is one that a prologue of
+ * `target` (NULL: no limits) may feed. */
+bool gf_kernel_takes_prologue(const GfUse *use, const GfTarget *target);
+
+/* One kernel: its nodes in graph order, what it reads from memory (in order of
+ * appearance, each once) and what it writes (used by another kernel or by
+ * update, grad or return). */
+typedef struct GfKernelNodes {
+    int32_t kernel;
+    GfNode **nodes;
+    uint32_t node_count;
+    GfValue **inputs;
+    uint32_t input_count;
+    GfValue **outputs;
+    uint32_t output_count;
+} GfKernelNodes;
+
+/* The kernels of `g` in launch order, in `arena`: among those whose inputs are
+ * there, the one whose first node stands first in the graph.
+ * Errors: GF_ERR_PASS    a node that makes code has no kernel
+ *         GF_ERR_VERIFY  kernels wait for each other (invariant 10) */
+GfStatus gf_kernel_order(const GfGraph *g, GfArena *arena, GfKernelNodes **kernels, uint32_t *count, GfDiags *diags);
+
+static inline bool gf_makes_code(const GfNode *n)
+{
+    return gf_op_info(n->op)->class_ != GF_CLASS_STRUCTURE;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* fuse_lora.c -- put low-rank products into the tile of the product they are added to.
+ *
+ *   before                                      after
+ *   %1 = linear %x, %w, %b : f32[tokens,768]    %1 = linear %x, %w, %b : f32[tokens,768] @k0
+ *   %2 = linear %t, %lora_b : f32[tokens,768]   %2 = linear %t, %lora_b : f32[tokens,768] @k0
+ *   %3 = add %1, %2 : f32[tokens,768]           %3 = add %1, %2 : f32[tokens,768] @k0
+ *
+ * One tile computes x w' + t B': the low-rank product is a few more steps along
+ * k, and %2 is never stored.  Backward the same holds for dx = dy w +
+ * dropout(ds A), also where several of these are added up in a chain.
+ *
+ * For each product L with a constant inner size of at most 64, in order:
+ *   1. Climb from L over nodes that are linear in it (dropout, scale, neg), each
+ *      with one use, to an add.
+ *   2. Search the other operand of the add, down through elementwise nodes of
+ *      one use, for the nearest product with a larger inner size.
+ *   3. Merge L, that product, both chains and the add into one kernel.  Where
+ *      the tile has no room for another product (target->products_limit), L's
+ *      kernel takes only its own chain and the add: it reads the other operand
+ *      from memory, and still L is not stored.
+ *
+ * Legal because kernel numbers change no value; gf_groups_merge refuses what is
+ * not convex or not a tile.  O(nodes).
+ * Source: LoRA, Hu et al., arXiv:2106.09685, computed as the fused kernels of
+ * S-LoRA, arXiv:2311.03285, compute it.  Tests: tests/golden/fuse-lora/.
+ */
+#include "passes/groups.h"
+
+enum { LOW_RANK = 64, MAX_CHAIN = 16 };
+
+typedef struct Chain {
+    GfNode *nodes[MAX_CHAIN];
+    uint32_t count;
+} Chain;
+
+static bool is_product(const GfNode *n)
+{
+    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
+}
+
+static bool is_map(const GfNode *n)
+{
+    return gf_op_info(n->op)->class_ == GF_CLASS_ELEMENTWISE;
+}
+
+static GfDim inner_size(const GfNode *n)
+{
+    const GfType *a = &gf_operand(n, 0)->type;
+    return a->dims[n->op == GF_OP_MATMUL && gf_attr_i(n, "transpose_a") ? 0 : 1];
+}
+
+static bool is_low_rank(const GfNode *n)
+{
+    return is_product(n) && inner_size(n).symbol == GF_CONSTANT && inner_size(n).size <= LOW_RANK;
+}
+
+static bool has_larger_inner(const GfNode *n, const GfNode *low)
+{
+    return inner_size(n).symbol != GF_CONSTANT || inner_size(n).size > inner_size(low).size;
+}
+
+/* The one operand slot that names the result of `n`, or NULL. */
+static GfUse *only_use(const GfNode *n)
+{
+    GfUse *use = n->result_count == 1 ? n->results[0].uses : NULL;
+    return use && !use->next ? use : NULL;
+}
+
+/* Step 1: from `low` up to the slot of an add; the nodes between go into `chain`. */
+static GfUse *climb_to_add(GfNode *low, Chain *chain)
+{
+    GfUse *use = only_use(low);
+
+    while (use && use->user->op != GF_OP_ADD) {
+        bool linear = is_map(use->user) && gf_op_has(use->user->op, GF_LINEAR_MAP) && use == use->user->operands;
+        if (!linear || chain->count == MAX_CHAIN)
+            return NULL;
+        chain->nodes[chain->count++] = use->user;
+        use = only_use(use->user);
+    }
+    return use;
+}
+
+/* Step 2: the nearest product under `v`; the nodes on the way go into `chain`. */
+static GfNode *find_partner(GfValue *v, const GfNode *low, Chain *chain)
+{
+    GfNode *n = v->node;
+
+    if (!gf_type_eq(&v->type, &low->results[0].type) || !only_use(n))
+        return NULL;
+    if (is_product(n))
+        return has_larger_inner(n, low) ? n : NULL;
+    if (!is_map(n) || chain->count == MAX_CHAIN)
+        return NULL;
+    chain->nodes[chain->count++] = n;
+    for (uint32_t i = n->operand_count; i-- > 0;) {
+        GfNode *found = find_partner(gf_operand(n, i), low, chain);
+        if (found)
+            return found;
+    }
+    chain->count--;
+    return NULL;
+}
+
+static bool merge_chain(GfGroups *s, GfNode *low, const Chain *chain)
+{
+    bool all = true;
+
+    for (uint32_t i = 0; i < chain->count; i++)
+        all &= gf_groups_merge(s, low, chain->nodes[i]);
+    return all;
+}
+
+/* Step 3.  True when the result of `low` has become internal to a kernel. */
+static bool fuse_product(GfGroups *s, GfNode *low)
+{
+    Chain up = {0}, down = {0};
+    GfUse *slot = climb_to_add(low, &up);
+    if (!slot)
+        return false;
+    GfNode *add = slot->user;
+    GfValue *other = gf_operand(add, slot == add->operands ? 1 : 0);
+    GfNode *partner = find_partner(other, low, &down);
+    if (!partner || !gf_type_eq(&add->results[0].type, &low->results[0].type))
+        return false;
+    if (gf_groups_merge(s, low, partner))
+        merge_chain(s, low, &down);
+    return merge_chain(s, low, &up) && gf_groups_merge(s, low, add);
+}
+
+/* Nodes that are alone have no kernel yet: that is for `fuse` to say. */
+static void drop_singles(const GfGroups *s, GfGraph *g)
+{
+    int32_t next = 0;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        const GfGroup *group = &s->groups[s->order[i]];
+        for (uint32_t k = 0; k < group->count; k++)
+            group->nodes[k]->kernel = group->count > 1 ? next : GF_NO_KERNEL;
+        next += group->count > 1;
+    }
+    g->next_kernel = next;
+}
+
+GfStatus gf_pass_fuse_lora(GfPassCtx *cx, GfGraph *g)
+{
+    GfGroups s;
+
+    GF_TRY(gf_groups_init(&s, cx, g));
+    GF_EACH_NODE(n, g)
+    {
+        if (is_low_rank(n) && fuse_product(&s, n))
+            cx->counts[0]++;
+    }
+    drop_singles(&s, g);
+    return cx->scratch->failed ? gf_fail_memory(cx->diags) : GF_OK;
+}

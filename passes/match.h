@@ -1,0 +1,11 @@
+/* match.h -- lists of patterns.  Internal to passes/; see gf_match in passes.h. */
+#ifndef GF_PASSES_MATCH_H
+#define GF_PASSES_MATCH_H
+
+#include "passes/passes.h"
+
+/* The next of the space-separated words at *cursor, copied into `arena`; moves
+ * on.  NULL at the end, or when memory ran out (the arena tells). */
+const char *gf_next_word(GfArena *arena, const char **cursor);
+
+#endif

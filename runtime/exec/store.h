@@ -1,0 +1,78 @@
+/* store.h -- the tensors that outlive a step: parameters and states, by name.
+ *
+ * Several programs (a training step, its accumulating form, evaluation) declare
+ * what they need; a name they share is one tensor.  Then the store is filled:
+ * parameters from a checkpoint or by their initializers, states with zeros.
+ */
+#ifndef GF_RUNTIME_EXEC_STORE_H
+#define GF_RUNTIME_EXEC_STORE_H
+
+#include "codegen/codegen.h"
+#include "frontend/graph/model.h"
+#include "runtime/device/memory.h"
+#include "runtime/io/safetensors.h"
+
+typedef struct GfStoreTensor {
+    const char *name;
+    uint64_t hash; /* of name */
+    GfTensorKind kind; /* GF_TENSOR_PARAM or GF_TENSOR_STATE */
+    GfType type;       /* f32, constant sizes */
+    int64_t count;
+    const char *init;
+    double std;
+    bool frozen;  /* in every program that declares it */
+    bool updated; /* some program writes it */
+    bool fresh;   /* a parameter that was initialized, not loaded */
+    const GfStTensor *mapped; /* lies in the checkpoint's pages, which nobody writes; else NULL */
+    float *data;              /* NULL until the store is filled */
+} GfStoreTensor;
+
+typedef struct GfStore {
+    GfArena arena;
+    GfStoreTensor *tensors; /* in order of declaration */
+    size_t count, capacity;
+    GfMemory memory;     /* of all tensors that are not mapped */
+    GfSafetensors file;  /* open while tensors lie in it */
+    size_t fresh_count;
+} GfStore;
+
+/* Where parameters come from.  All is borrowed for the call. */
+typedef struct GfStoreSource {
+    const char *checkpoint; /* a .safetensors file; NULL: every parameter is initialized */
+    const char *prefix;     /* that names in the file may lack: "bert."; "" for none */
+    const GfRename *renames; /* old endings of names */
+    size_t rename_count;
+    const char *fresh; /* patterns of names that the file may lack; adapters (*.lora_A, *.lora_B) always may */
+    uint64_t seed;     /* of initializers */
+} GfStoreSource;
+
+void gf_store_init(GfStore *store, const GfAllocator *allocator);
+void gf_store_free(GfStore *store);
+
+/* Declare the params and states of a program.  Before gf_store_fill.
+ * Errors: GF_ERR_TENSOR a name of another shape, a type that is not f32 of
+ * constant sizes, an unknown initializer. */
+GfStatus gf_store_declare(GfStore *store, const GfProgram *program, GfDiags *diags);
+
+/* Allocate all tensors and give them values.  Once.  F16, BF16, F64 become f32;
+ * F32 parameters that no program writes stay in the file's pages.
+ * Errors: GF_ERR_TENSOR a parameter that the checkpoint lacks, or of another
+ * shape or dtype; what gf_safetensors_open reports. */
+GfStatus gf_store_fill(GfStore *store, const GfStoreSource *source, GfDiags *diags);
+
+/* Values of tensors that a second file has (by the names of the store): for
+ * adapters beside a base.  Returns how many through `loaded`. */
+GfStatus gf_store_load_over(GfStore *store, const char *path, size_t *loaded, GfDiags *diags);
+
+/* All states hold zeros again. */
+void gf_store_reset_states(GfStore *store);
+
+GfStoreTensor *gf_store_find(const GfStore *store, const char *name); /* or NULL */
+
+/* Nobody reads the tensor for a while: give back pages that the file has anyway. */
+void gf_store_release(const GfStore *store, const GfStoreTensor *tensor);
+
+/* Write all parameters, in order of declaration, as F32. */
+GfStatus gf_store_save(const GfStore *store, const char *path, GfDiags *diags);
+
+#endif

@@ -1,0 +1,27 @@
+/* recipe.h -- the lists of passes that make a model's forward graph a step.
+ *
+ *   train        freeze, attach-lora, autodiff, prune-frozen, adamw, fold, cse, dce, fuse-lora, fuse, plan-memory
+ *   accumulate   the same with accumulate for adamw: all but the last micro-batch of a step
+ *   eval         freeze, attach-lora, inference, fold, cse, dce, fuse-lora, fuse, plan-memory
+ *
+ * Each list is the text that `graft opt --passes` takes.
+ */
+#ifndef GF_RUNTIME_TRAIN_RECIPE_H
+#define GF_RUNTIME_TRAIN_RECIPE_H
+
+#include "frontend/graph/training.h"
+#include "frontend/graph/variant.h"
+
+typedef struct GfRecipe {
+    const GfVariant *variant;   /* NULL: everything trains */
+    const GfTraining *training; /* NULL: the defaults */
+    int64_t tokens, seqs;       /* the most that a batch holds; 0: not known, nothing is planned for */
+    bool return_gradients;      /* outputs "grad:NAME" beside the others */
+} GfRecipe;
+
+/* The list, in `arena`; NULL when memory ran out. */
+const char *gf_recipe_train(const GfRecipe *recipe, GfArena *arena);
+const char *gf_recipe_accumulate(const GfRecipe *recipe, GfArena *arena);
+const char *gf_recipe_eval(const GfRecipe *recipe, GfArena *arena);
+
+#endif

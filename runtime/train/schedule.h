@@ -1,0 +1,45 @@
+/* schedule.h -- the learning rate of every optimizer step. */
+#ifndef GF_RUNTIME_TRAIN_SCHEDULE_H
+#define GF_RUNTIME_TRAIN_SCHEDULE_H
+
+#include "ir/diag.h"
+
+/* X(id, text): the names of TrainingArguments.lr_scheduler_type. */
+#define GF_SCHEDULE_TABLE(X)                                                                                           \
+    X(LINEAR, "linear")                                                                                                \
+    X(COSINE, "cosine")                                                                                                \
+    X(CONSTANT, "constant")                                                                                            \
+    X(CONSTANT_WITH_WARMUP, "constant_with_warmup")
+
+typedef enum GfScheduleKind {
+#define X(id, text) GF_SCHEDULE_##id,
+    GF_SCHEDULE_TABLE(X)
+#undef X
+        GF_SCHEDULE_COUNT
+} GfScheduleKind;
+
+typedef struct GfSchedule {
+    GfScheduleKind kind;
+    double base;    /* the rate at its highest, learning_rate */
+    int64_t warmup; /* optimizer steps of the rise from 0, >= 0; "constant" has none */
+    int64_t total;  /* optimizer steps planned, >= 1 */
+} GfSchedule;
+
+/* Errors: GF_ERR_VALUE an unknown name, reported at `loc`. */
+GfStatus gf_schedule_kind(const char *text, GfLoc loc, GfScheduleKind *out, GfDiags *diags);
+const char *gf_schedule_text(GfScheduleKind kind);
+
+/* Steps of warm-up as the Trainer counts them: `steps` if above 0, else ratio * total rounded up. */
+int64_t gf_schedule_warmup(int64_t steps, double ratio, int64_t total);
+
+/* The rate of optimizer step `step`, from 0 on.  From the last planned step on: that of the end.
+ *
+ *   warm-up    base * step / warmup                      while step < warmup
+ *   linear     base * (1 - x)                            x = (step - warmup) / (total - warmup)
+ *   cosine     base * (0.5 * (1 + cos(pi x)))
+ *   constants  base
+ *
+ * Source: transformers/optimization.py; the operations in the order of Python, so that the bits agree. */
+double gf_schedule_rate(const GfSchedule *schedule, int64_t step);
+
+#endif
