@@ -64,7 +64,8 @@ static void shorten_exponent(char *number)
     memmove(to, from, strlen(from) + 1);
 }
 
-/* The shortest digits that read back as the same double, and look like a float. */
+/* The shortest digits that read back as the same double, and look like a float.
+ * Six at least keep 50 from becoming 5e1; numbers below the normal ones have less. */
 static void print_float(double value, GfText *out)
 {
     char buffer[40];
@@ -73,7 +74,7 @@ static void print_float(double value, GfText *out)
         gf_text_add(out, isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
         return;
     }
-    for (int precision = 6; precision <= 17; precision++) {
+    for (int precision = fabs(value) < 1e-300 ? 1 : 6; precision <= 17; precision++) {
         snprintf(buffer, sizeof buffer, "%.*g", precision, value);
         if (strtod(buffer, NULL) == value)
             break;

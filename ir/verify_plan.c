@@ -100,14 +100,14 @@ static uint32_t release_users(Groups *groups, uint32_t group, uint32_t *stack, u
     return depth;
 }
 
-/* A node through which `group` waits for a group that is not done either. */
-static const GfNode *waits_for(const Groups *groups, uint32_t group)
+/* An operand through which `group` waits for a group that is not done either. */
+static const GfUse *waits_for(const Groups *groups, uint32_t group)
 {
     for (const GfNode *n = groups->members[group]; n; n = groups->next[n->id]) {
         for (uint32_t i = 0; i < n->operand_count; i++) {
-            const GfNode *from = gf_operand(n, i)->node;
-            if (groups->of[from->id] != group && groups->waiting[groups->of[from->id]])
-                return from;
+            uint32_t from = groups->of[gf_operand(n, i)->node->id];
+            if (from != group && groups->waiting[from])
+                return &n->operands[i];
         }
     }
     return NULL;
@@ -117,13 +117,12 @@ static const GfNode *waits_for(const Groups *groups, uint32_t group)
  * kernel of it, which there must be, since single nodes are in order. */
 static GfStatus fail_convex(GfVerifier *v, const Groups *groups, uint32_t group)
 {
-    const GfNode *n = waits_for(groups, group);
+    const GfUse *use = waits_for(groups, group);
 
-    for (uint32_t i = 0; i < v->g->next_id || n->kernel == GF_NO_KERNEL; i++)
-        n = waits_for(groups, groups->of[n->id]);
-    const GfNode *from = waits_for(groups, groups->of[n->id]);
-    return GF_FAIL_VERIFY(v, n, "kernel @k%d is not convex: a path leaves it and comes back through '%s'",
-                          (int)n->kernel, gf_verify_show(v, from));
+    for (uint32_t i = 0; i < v->g->next_id || use->user->kernel == GF_NO_KERNEL; i++)
+        use = waits_for(groups, groups->of[use->value->node->id]);
+    return GF_FAIL_VERIFY(v, use->user, "kernel @k%d waits for '%s', which waits for it: kernels must be convex",
+                          (int)use->user->kernel, gf_verify_show(v, use->value->node));
 }
 
 static GfStatus check_kernel_numbers(GfVerifier *v)

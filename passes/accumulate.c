@@ -37,8 +37,7 @@ static GfStatus accumulate(GfPassCtx *cx, GfGraph *g, GfNode *grad)
 
 GfStatus gf_pass_accumulate(GfPassCtx *cx, GfGraph *g)
 {
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op != GF_OP_GRAD)
             continue;
         if (!gf_operand(n, 0)->node->frozen)

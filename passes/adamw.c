@@ -9,7 +9,7 @@
  *                     %10 = sum_squares %9 {parts = 1}      ... one for each gradient
  *                     %11 = global_norm %10
  *                     %12 = const {value = 1.0} : f32[]     max_grad_norm
- *                     %13 = offset %11 {by = 1e-6} 
+ *                     %13 = offset %11 {by = 1e-6}
  *                     %14 = div %12, %13
  *                     %15 = const {value = 1.0} : f32[]
  *                     %16 = min %15, %14                    the factor of every gradient
@@ -89,8 +89,7 @@ static GfStatus list_gradients(Adamw *a)
     a->gradients = GF_NEW_ARRAY(a->cx->scratch, Gradient, gf_graph_ids(a->g));
     if (!a->gradients)
         return gf_fail_memory(a->cx->diags);
-    GF_EACH_NODE(n, a->g)
-    {
+    GF_EACH_NODE (n, a->g) {
         if (n->op == GF_OP_GRAD && !gf_operand(n, 0)->node->frozen)
             a->gradients[a->count++] = (Gradient){.grad = n, .param = gf_operand(n, 0), .value = gf_operand(n, 1)};
     }
@@ -175,8 +174,9 @@ static GfStatus build_adamw(Adamw *a, const Gradient *gradient, GfValue *m, GfVa
 {
     const GfPassCtx *cx = a->cx;
     double decay = gradient->param->type.rank >= 2 ? gf_option_f(cx, "weight_decay") : 0;
-    GfAttr attrs[] = {gf_attr_float("beta1", gf_option_f(cx, "beta1")), gf_attr_float("beta2", gf_option_f(cx, "beta2")),
-                      gf_attr_float("eps", gf_option_f(cx, "eps")), gf_attr_float("weight_decay", decay)};
+    GfAttr attrs[] = {gf_attr_float("beta1", gf_option_f(cx, "beta1")),
+                      gf_attr_float("beta2", gf_option_f(cx, "beta2")), gf_attr_float("eps", gf_option_f(cx, "eps")),
+                      gf_attr_float("weight_decay", decay)};
     GfValue *operands[] = {gradient->param, gradient->value, m, v, a->lr, a->clip, a->c1, a->c2};
     GfValue *made = gf_build(a->g, a->end, gradient->grad, cx->diags, GF_OP_ADAMW, attrs, 4, operands, 8);
 
@@ -238,8 +238,7 @@ static GfStatus add_outputs(Adamw *a)
 
 static void remove_grads(GfGraph *g)
 {
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op == GF_OP_GRAD)
             gf_remove(g, n);
     }

@@ -93,14 +93,13 @@ static bool match_targets(GfArena *arena, const char *targets, const char *path,
 static GfStatus make_adapter(Attach *at, const GfNode *linear, const char *path, Adapter *adapter)
 {
     const GfType *w = &gf_operand(linear, 1)->type;
-    GfArena *scratch = at->cx->scratch;
     GfDim r = gf_dim_const(at->r);
-    const char *a = gf_arena_printf(scratch, "%s.lora_A", path), *b = gf_arena_printf(scratch, "%s.lora_B", path);
+    GfType a = gf_type_matrix(GF_F32, r, w->dims[1]), b = gf_type_matrix(GF_F32, w->dims[0], r);
+    const char *a_label = gf_arena_printf(at->cx->scratch, "%s.lora_A", path);
+    const char *b_label = gf_arena_printf(at->cx->scratch, "%s.lora_B", path);
 
-    GF_TRY(gf_declare_param(at->cx, at->g, a, gf_type_matrix(GF_F32, r, w->dims[1]), "kaiming_uniform", linear->loc,
-                            &adapter->a));
-    GF_TRY(gf_declare_param(at->cx, at->g, b, gf_type_matrix(GF_F32, w->dims[0], r), "zeros", linear->loc,
-                            &adapter->b));
+    GF_TRY(gf_declare_param(at->cx, at->g, a_label, a, "kaiming_uniform", linear->loc, &adapter->a));
+    GF_TRY(gf_declare_param(at->cx, at->g, b_label, b, "zeros", linear->loc, &adapter->b));
     at->cx->counts[1] += gf_type_elements(&adapter->a->type, NULL) + gf_type_elements(&adapter->b->type, NULL);
     return GF_OK;
 }
@@ -220,8 +219,7 @@ static GfStatus attach_all(Attach *at, const char *targets)
 
     if (!matched)
         return gf_fail_memory(at->cx->diags);
-    GF_EACH_NODE(n, at->g)
-    {
+    GF_EACH_NODE (n, at->g) {
         const char *path = linear_path(scratch, n);
         if (path && match_targets(scratch, targets, path, matched))
             GF_TRY(attach_to_linear(at, n, path));

@@ -23,7 +23,7 @@
  *
  * Legal: adds nodes only.  O(nodes).
  * Source: Linnainmaa 1970; Griewank and Walther, Evaluating Derivatives, SIAM 2008.
- * Tests: tests/golden/autodiff/, and against finite differences in tests/numeric/.
+ * Tests: tests/golden/autodiff/, and against finite differences in tests/unit/test_gradients.c.
  */
 #include "passes/autodiff.h"
 
@@ -168,8 +168,7 @@ static void walk_backwards(GfAutodiff *ad, GfNode *last)
 
 static GfStatus add_grads(GfAutodiff *ad)
 {
-    GF_EACH_NODE(n, ad->g)
-    {
+    GF_EACH_NODE (n, ad->g) {
         if (n->op != GF_OP_PARAM || !ad->grads[n->id])
             continue;
         GfNodeSpec spec = {.op = GF_OP_GRAD,

@@ -9,11 +9,11 @@
 typedef struct GfAutodiff {
     GfPassCtx *cx;
     GfGraph *g;
-    GfNode *end;      /* the gradient is written before it */
-    GfNode *forward;  /* the node whose gradient is being written */
-    bool *active;     /* by id: its results depend on a param through f32 values */
-    GfValue **grads;  /* by id: gradient of the loss by result 0; NULL so far none */
-    GfStatus status;  /* the first failure; everything after it does nothing */
+    GfNode *end;     /* the gradient is written before it */
+    GfNode *forward; /* the node whose gradient is being written */
+    bool *active;    /* by id: its results depend on a param through f32 values */
+    GfValue **grads; /* by id: gradient of the loss by result 0; NULL so far none */
+    GfStatus status; /* the first failure; everything after it does nothing */
 } GfAutodiff;
 
 /* Write the gradient of n's operands from dy, that of its result (autodiff_ops.c). */

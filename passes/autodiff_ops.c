@@ -42,8 +42,8 @@ static GfValue *stated(GfAutodiff *ad, GfOp op, GfValue *x, const GfType *type)
 static GfValue *product(GfAutodiff *ad, GfValue *a, bool transpose_a, GfValue *b, bool transpose_b)
 {
     GfAttr attrs[] = {gf_attr_int("transpose_a", transpose_a), gf_attr_int("transpose_b", transpose_b)};
-    return gf_autodiff_emit(
-        ad, &(GfEmit){.op = GF_OP_MATMUL, .in = {a, b}, .count = 2, .attrs = attrs, .attr_count = 2});
+    return gf_autodiff_emit(ad,
+                            &(GfEmit){.op = GF_OP_MATMUL, .in = {a, b}, .count = 2, .attrs = attrs, .attr_count = 2});
 }
 
 /* ---- none ---------------------------------------------------------------------------- */
@@ -230,10 +230,10 @@ static void grad_softmax(GfAutodiff *ad, GfNode *n, GfValue *dy)
 /* dx = (softmax(x) - onehot) dy */
 static void grad_cross_entropy(GfAutodiff *ad, GfNode *n, GfValue *dy)
 {
-    gf_autodiff_give(ad, 0,
-                     gf_autodiff_emit(ad, &(GfEmit){.op = GF_OP_CROSS_ENTROPY_GRAD,
-                                                    .in = {gf_operand(n, 0), gf_operand(n, 1), dy},
-                                                    .count = 3}));
+    gf_autodiff_give(
+        ad, 0,
+        gf_autodiff_emit(
+            ad, &(GfEmit){.op = GF_OP_CROSS_ENTROPY_GRAD, .in = {gf_operand(n, 0), gf_operand(n, 1), dy}, .count = 3}));
 }
 
 /* (x - mean) rstd, as the forward pass had it */

@@ -137,8 +137,7 @@ GfStatus gf_pass_cse(GfPassCtx *cx, GfGraph *g)
 
     if (!table_new(&seen, cx->scratch, gf_graph_ids(g)))
         return gf_fail_memory(cx->diags);
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         GfNode *same = may_merge(n) ? table_find_or_add(&seen, n) : n;
         if (same == n || !is_used(n))
             continue;

@@ -45,8 +45,9 @@ GfStatus gf_declare_input(GfPassCtx *cx, GfGraph *g, const char *name, GfType ty
     *out = gf_result(found);
     if (found->op == GF_OP_INPUT && gf_type_eq(&(*out)->type, &type))
         return GF_OK;
-    return gf_fail(cx->diags, found->loc, GF_ERR_PASS, "'%s' needs '%%%s' to be an input of type %s, got '%s' of type %s",
-                   cx->info->text, name, gf_type_str(cx->scratch, g, &type), gf_op_text(found->op),
+    return gf_fail(cx->diags, found->loc, GF_ERR_PASS,
+                   "'%s' needs '%%%s' to be an input of type %s, got '%s' of type %s", cx->info->text, name,
+                   gf_type_str(cx->scratch, g, &type), gf_op_text(found->op),
                    gf_type_str(cx->scratch, g, &(*out)->type));
 }
 
@@ -85,10 +86,8 @@ GfStatus gf_declare_state(GfPassCtx *cx, GfGraph *g, const GfNode *of, const cha
 
 GfStatus gf_declare_update(GfPassCtx *cx, GfGraph *g, GfNode *before, GfValue *target, GfValue *value)
 {
-    GfNodeSpec spec = {.op = GF_OP_UPDATE,
-                       .operands = (GfValue *[]){target, value},
-                       .operand_count = 2,
-                       .loc = value->node->loc};
+    GfNodeSpec spec = {
+        .op = GF_OP_UPDATE, .operands = (GfValue *[]){target, value}, .operand_count = 2, .loc = value->node->loc};
 
     return gf_graph_add(g, before, &spec, NULL, cx->diags);
 }

@@ -78,8 +78,8 @@ static GfValue *make_const(const Fold *f, double value)
 
     if (!isfinite(value)) /* has no text form */
         return NULL;
-    return make(f, &(GfNodeSpec){
-                       .op = GF_OP_CONST, .attrs = &attr, .attr_count = 1, .declared = &f->n->results[0].type});
+    return make(f,
+                &(GfNodeSpec){.op = GF_OP_CONST, .attrs = &attr, .attr_count = 1, .declared = &f->n->results[0].type});
 }
 
 /* scale or offset of x; only where that has the type of the result. */
@@ -381,8 +381,7 @@ GfStatus gf_pass_fold(GfPassCtx *cx, GfGraph *g)
 {
     size_t failures = cx->diags ? cx->diags->count : 0;
 
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->result_count == 1)
             fold_node(cx, g, n);
     }

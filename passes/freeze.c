@@ -23,8 +23,7 @@ static bool mark(GfGraph *g, const char *pattern, bool frozen)
 {
     bool found = false;
 
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op != GF_OP_PARAM || !gf_match(pattern, n->label))
             continue;
         n->frozen = frozen;
@@ -103,8 +102,7 @@ GfStatus gf_pass_freeze(GfPassCtx *cx, GfGraph *g)
 {
     GF_TRY(mark_all(cx, g, "freeze", true));
     GF_TRY(mark_all(cx, g, "train", false));
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op == GF_OP_PARAM)
             cx->counts[n->frozen ? 0 : 1]++;
     }

@@ -14,8 +14,7 @@
 
 GfStatus gf_pass_inference(GfPassCtx *cx, GfGraph *g)
 {
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (gf_attr_f(n, "p") <= 0)
             continue;
         if (gf_attr_set(g, n, gf_attr_float("p", 0)) != GF_OK)

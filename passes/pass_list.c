@@ -138,7 +138,7 @@ static GfStatus fail_value(Parser *p, GfAttrKind kind, const char *place, const 
 /* option = key "=" value; `given` marks what has been set, by index. */
 static GfStatus parse_option(Parser *p, GfPassCall *call, bool *given)
 {
-    const char *key, *text;
+    const char *key, *text = NULL;
 
     peek(p);
     const char *place = p->at;

@@ -93,8 +93,7 @@ static GfStatus size_of(Plan *p, const GfValue *v, int64_t *size)
 
 static void reset_places(GfGraph *g)
 {
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         for (uint32_t i = 0; i < n->result_count; i++) {
             n->results[i].place = GF_PLACE_NONE;
             n->results[i].offset = 0;

@@ -62,8 +62,7 @@ GfStatus gf_pass_prune_frozen(GfPassCtx *cx, GfGraph *g)
 
     if (!c.nodes || !c.listed)
         return gf_fail_memory(cx->diags);
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op != GF_OP_GRAD || !gf_operand(n, 0)->node->frozen)
             continue;
         remove_node(g, &c, n);

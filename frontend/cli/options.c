@@ -33,7 +33,7 @@ static GfStatus fail_option(const GfCommandSpec *spec, const char *key, GfArena 
 /* One option at argv[*i], which moves on when its value is the next word. */
 static GfStatus read_option(GfOptions *o, int argc, char **argv, int *i, GfArena *arena, GfDiags *diags)
 {
-    const char *key = argv[*i] + 2;
+    const char *key = argv[*i] + (argv[*i][1] == '-' ? 2 : 1);
     const char *equals = strchr(key, '=');
     size_t length = equals ? (size_t)(equals - key) : strlen(key);
     const GfOptionSpec *option = find_option(o->spec, key, length);
@@ -56,6 +56,12 @@ static GfStatus read_option(GfOptions *o, int argc, char **argv, int *i, GfArena
     return GF_OK;
 }
 
+/* "-o": an option of one letter, whose value is the next word. */
+static bool is_letter_option(const char *word)
+{
+    return word[0] == '-' && word[1] && word[1] != '-' && !word[2];
+}
+
 static GfStatus read_words(GfOptions *o, int argc, char **argv, GfArena *arena, GfDiags *diags)
 {
     bool ended = false;
@@ -65,7 +71,7 @@ static GfStatus read_words(GfOptions *o, int argc, char **argv, GfArena *arena, 
             ended = true;
         else if (!ended && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0))
             o->help = true;
-        else if (!ended && strncmp(argv[i], "--", 2) == 0)
+        else if (!ended && (strncmp(argv[i], "--", 2) == 0 || is_letter_option(argv[i])))
             GF_TRY(read_option(o, argc, argv, &i, arena, diags));
         else if (!ended && argv[i][0] == '-' && argv[i][1])
             return fail_option(o->spec, argv[i] + 1, arena, diags);
@@ -134,9 +140,10 @@ static size_t written_length(const GfOptionSpec *option)
 
 static void print_option(const GfOptionSpec *option, size_t width, FILE *out)
 {
-    int padding = (int)(width - written_length(option));
-    fprintf(out, "  --%s%s%s%*s  %s\n", option->key, option->value ? "=" : "", option->value ? option->value : "",
-            padding, "", option->help);
+    bool letter = !option->key[1];
+    int padding = (int)(width - written_length(option)) + letter;
+    fprintf(out, "  %s%s%s%s%*s  %s\n", letter ? "-" : "--", option->key, !option->value ? "" : letter ? " " : "=",
+            option->value ? option->value : "", padding, "", option->help);
 }
 
 void gf_command_help(const GfCommandSpec *spec, FILE *out)

@@ -11,8 +11,8 @@
  *       return gf_command_run(&spec, argc, argv, run);
  *   }
  *
- * Options are written `--key value` or `--key=value`; `--` ends them.  Every
- * command also takes `--help`.
+ * Options are written `--key value` or `--key=value`, those of one letter `-o
+ * value`; `--` ends them.  Every command also takes `--help`.
  */
 #ifndef GF_FRONTEND_CLI_OPTIONS_H
 #define GF_FRONTEND_CLI_OPTIONS_H

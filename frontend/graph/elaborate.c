@@ -42,7 +42,7 @@ static GfStatus op_of(const GfBuilder *b, const cJSON *statement, GfOp *op)
     return gf_model_check_op(b->doc, statement, *op, b->diags);
 }
 
-static GfStatus attr_of(const GfScope *scope, const GfAttrSpec *want, const cJSON *node, GfAttr *attr)
+static GfStatus attr_of(const GfScope *scope, const GfAttrSpec *want, const cJSON *node, bool random, GfAttr *attr)
 {
     double number;
     int64_t whole = 0;
@@ -56,6 +56,9 @@ static GfStatus attr_of(const GfScope *scope, const GfAttrSpec *want, const cJSO
     }
     GF_TRY(gf_scope_number(scope, node, &number, &loc));
     *attr = gf_attr_float(node->string, number);
+    if (random && strcmp(want->key, "p") == 0 && !(number >= 0 && number < 1))
+        return gf_fail(scope->diags, loc, GF_ERR_VALUE, "a dropout probability is from 0 to less than 1, found %g",
+                       number);
     if (want->kind == GF_ATTR_INT) {
         char what[GF_WORD_MAX];
         snprintf(what, sizeof what, "'%.40s'", node->string);
@@ -77,7 +80,7 @@ static GfStatus read_attrs(GfBuilder *b, const GfScope *scope, const cJSON *stat
         }
         const cJSON *node = gf_json_find(b->doc, statement, want.key);
         if (node)
-            GF_TRY(attr_of(scope, &want, node, &parts->attrs[parts->attr_count++]));
+            GF_TRY(attr_of(scope, &want, node, gf_op_has(op, GF_RANDOM), &parts->attrs[parts->attr_count++]));
     }
     return GF_OK;
 }

@@ -217,6 +217,9 @@ static GfStatus check_keys(const GfJob *job, GfDiags *diags)
     if (!cJSON_IsObject(job->doc.root))
         return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_VALUE, "a job is an object, found %s",
                        gf_json_type_name(job->doc.root));
+    if (!gf_json_find(&job->doc, job->doc.root, "model") && !gf_json_find(&job->doc, job->doc.root, "data"))
+        return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_KEY,
+                       "this is no job: neither key 'model' nor key 'data' is here");
     return gf_json_check_keys(&job->doc, job->doc.root, keys, COUNT(keys), "a job", diags);
 }
 

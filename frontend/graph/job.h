@@ -19,6 +19,10 @@
  * Instead of files, "data": {"generate": {"seed": 7, "train": 2000, "validation": 400,
  * "test": 400, "labels": 6}} has text made from a seed.
  *
+ * "batches": "FILE.json" in place of "train" has batches that were tokenized and
+ * put together elsewhere, in their order: [{"sequences": [[101, 7592, 102], ...],
+ * "labels": [0, ...]}, ...]; batch sizes are the file's.
+ *
  * Relative paths are relative to the file that holds them, those from `--set`
  * and output folders to the working directory.  Training arguments: those of
  * the job, then the variant file's, then the variant's in the job, then `--set
@@ -40,6 +44,7 @@ typedef struct GfJobGenerate {
 
 typedef struct GfJobData {
     const char *train, *validation, *test; /* files; NULL: not given (train is, without `generate`) */
+    const char *batches;                   /* a file; NULL: not given */
     const char *format;                    /* "text;label" */
     const char **labels;                   /* names of the classes, in order */
     size_t label_count;

@@ -28,7 +28,9 @@ static GfStatus read_files(GfJob *job, const cJSON *data, GfDiags *diags)
     const char *folder = "";
 
     GF_TRY(gf_job_path(job, data, "dir", GF_OPTIONAL, "", &folder, diags));
-    GF_TRY(gf_job_path(job, data, "train", GF_REQUIRED, folder, &job->data.train, diags));
+    GF_TRY(gf_job_path(job, data, "batches", GF_OPTIONAL, folder, &job->data.batches, diags));
+    GfJsonNeed train = job->data.batches ? GF_OPTIONAL : GF_REQUIRED;
+    GF_TRY(gf_job_path(job, data, "train", train, folder, &job->data.train, diags));
     GF_TRY(gf_job_path(job, data, "validation", GF_OPTIONAL, folder, &job->data.validation, diags));
     return gf_job_path(job, data, "test", GF_OPTIONAL, folder, &job->data.test, diags);
 }
@@ -45,7 +47,7 @@ static GfStatus check_format(const GfJob *job, const cJSON *data, GfDiags *diags
 
 static GfStatus reject_files(const GfJob *job, const cJSON *data, GfDiags *diags)
 {
-    static const char *const files[] = {"dir", "train", "validation", "test", "format"};
+    static const char *const files[] = {"dir", "train", "validation", "test", "format", "batches"};
 
     for (size_t i = 0; i < COUNT(files); i++) {
         const cJSON *node = gf_json_find(&job->doc, data, files[i]);
@@ -137,8 +139,8 @@ static GfStatus read_generated(GfJob *job, const cJSON *data, const cJSON *gener
 
 GfStatus gf_job_read_data(GfJob *job, GfDiags *diags)
 {
-    static const char *const keys[] = {"dir",        "train",    "validation", "test", "format",
-                                       "max_length", "generate", "labels"};
+    static const char *const keys[] = {"dir",     "train",      "validation", "test",  "format",
+                                       "batches", "max_length", "generate",   "labels"};
     const cJSON *data = NULL, *generate = NULL;
 
     job->data.format = "text;label";

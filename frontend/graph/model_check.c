@@ -290,6 +290,9 @@ static GfStatus check_root_keys(const Check *c)
     if (!cJSON_IsObject(c->doc->root))
         return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_VALUE,
                        "a model is an object, found %s", gf_json_type_name(c->doc->root));
+    if (!gf_json_find(c->doc, c->doc->root, "do") && !gf_json_find(c->doc, c->doc->root, "model"))
+        return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_KEY,
+                       "this is no model: neither key 'model' nor key 'do' is here");
     return gf_json_check_keys(c->doc, c->doc->root, keys, COUNT(keys), "a model", c->diags);
 }
 

@@ -1,6 +1,10 @@
 /* recipe.c -- see recipe.h. */
 #include "runtime/train/recipe.h"
 
+#include "passes/passes.h"
+
+#include <stdio.h>
+
 static const GfTraining *training_of(const GfRecipe *r)
 {
     return r->training ? r->training : &gf_training_defaults;
@@ -61,4 +65,54 @@ const char *gf_recipe_eval(const GfRecipe *recipe, GfArena *arena)
     gf_variant_passes(recipe->variant, &list);
     gf_text_add(&list, "inference,");
     return finish(recipe, &list);
+}
+
+/* ---- does the variant fit the model ---- */
+
+static bool names_param(const GfGraph *g, const char *pattern)
+{
+    for (const GfNode *n = g->first; n; n = n->next) {
+        if (n->op == GF_OP_PARAM && gf_match(pattern, n->label))
+            return true;
+    }
+    return false;
+}
+
+/* As attach-lora has it: the path of a linear's weight is the target, ends in it, or matches it. */
+static bool names_linear(const GfGraph *g, const char *target)
+{
+    char patterns[512];
+
+    snprintf(patterns, sizeof patterns, "%.200s.weight *.%.200s.weight", target, target);
+    for (const GfNode *n = g->first; n; n = n->next) {
+        const GfNode *w = n->op == GF_OP_LINEAR ? gf_operand(n, 1)->node : NULL;
+        if (w && w->op == GF_OP_PARAM && gf_match(patterns, w->label))
+            return true;
+    }
+    return false;
+}
+
+static GfStatus check_patterns(const GfVariant *v, const cJSON *list, const GfGraph *g, const char *what,
+                               bool (*names)(const GfGraph *g, const char *pattern), GfDiags *diags)
+{
+    const cJSON *item = cJSON_IsArray(list) ? list->child : list;
+
+    for (; item; item = item == list ? NULL : item->next) {
+        if (cJSON_IsString(item) && !names(g, item->valuestring))
+            return gf_fail(diags, gf_json_loc(&v->doc, item), GF_ERR_NAME, "no %s of the model is called '%s'", what,
+                           item->valuestring);
+    }
+    return GF_OK;
+}
+
+GfStatus gf_recipe_check(const GfVariant *v, const GfGraph *forward, GfDiags *diags)
+{
+    const cJSON *root = v ? v->doc.root : NULL;
+
+    if (!v)
+        return GF_OK;
+    GF_TRY(check_patterns(v, gf_json_find(&v->doc, root, "freeze"), forward, "parameter", names_param, diags));
+    GF_TRY(check_patterns(v, gf_json_find(&v->doc, root, "train"), forward, "parameter", names_param, diags));
+    const cJSON *lora = gf_json_find(&v->doc, root, "lora");
+    return check_patterns(v, gf_json_find(&v->doc, lora, "targets"), forward, "linear", names_linear, diags);
 }

@@ -11,6 +11,7 @@
 
 #include "frontend/graph/training.h"
 #include "frontend/graph/variant.h"
+#include "ir/ir.h"
 
 typedef struct GfRecipe {
     const GfVariant *variant;   /* NULL: everything trains */
@@ -23,5 +24,10 @@ typedef struct GfRecipe {
 const char *gf_recipe_train(const GfRecipe *recipe, GfArena *arena);
 const char *gf_recipe_accumulate(const GfRecipe *recipe, GfArena *arena);
 const char *gf_recipe_eval(const GfRecipe *recipe, GfArena *arena);
+
+/* Every pattern of the variant names a parameter of the forward graph, and every
+ * target a linear.  The passes would say so too, but not where it was written.
+ * Errors: GF_ERR_NAME, located in the variant file. */
+GfStatus gf_recipe_check(const GfVariant *variant, const GfGraph *forward, GfDiags *diags);
 
 #endif

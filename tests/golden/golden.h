@@ -6,7 +6,6 @@
  *   // passes: cse,dce             none: only parsing and printing
  *   // counters: merged=1          or cse.merged=1; summed over the passes
  *   // values: change              the passes change results by design
- *   // inputs: positive            no negative numbers, for log and sqrt
  *   // sizes: tokens=7 seqs=3      the default; other symbols are 5
  *   graph @before(...) {
  *   ...
@@ -19,7 +18,8 @@
  * Without `expect:` the graph must come out as it went in.  Checked are the text,
  * the counters, that each text is what printing its graph gives (the first only
  * if there are passes), and that the evaluator gives the same outputs, gradients
- * and updates before and after.
+ * and updates before and after.  Data is random: normal, positive in states, scalars
+ * and whatever has "positive" in its name, valid where it is used as an index.
  *
  * A case that must fail has `// error: GF0203 part of the message` behind the
  * line of the error, `// error at 7: ...` in the header when no comment can stand
@@ -37,7 +37,7 @@ typedef struct GoldenCase {
     const char *passes;   /* "" when none */
     const char *counters; /* "" when none */
     const char *sizes;    /* "" when none */
-    bool values_change, positive;
+    bool values_change;
     const char *input;  /* the text of the graph */
     const char *padded; /* the same after as many newlines as there are lines before it */
     const char *expect; /* NULL: as the input */

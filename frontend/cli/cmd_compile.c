@@ -1,0 +1,370 @@
+/* cmd_compile.c -- `graft compile`: a model file to a compiled training step.
+ *
+ *   $ graft compile models/bert.json --variant models/variants/lora.json --set num_labels=6
+ *   model     BertForSequenceClassification, models/bert.json
+ *   ...
+ *   trainable params: 446,982 || all params: 109,929,222 || trainable%: 0.4066
+ */
+#include "codegen/codegen.h"
+#include "frontend/cli/cli.h"
+#include "frontend/cli/dot.h"
+#include "frontend/cli/format.h"
+#include "frontend/cli/load_step.h"
+#include "frontend/cli/pass_stats.h"
+#include "ir/kernel.h"
+#include "runtime/io/file.h"
+#include "runtime/train/recipe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const GfOptionSpec option_specs[] = {
+    {"variant", "FILE.json", "what trains; without it everything does"},
+    {"config", "DIR|FILE", "a checkpoint's config.json, or its folder; without it the model's own sizes"},
+    {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; may be repeated"},
+    {"target", "NAME", "what to compile for: cpu (the default)"},
+    {"emit", "ir|llvm|asm|dot", "write the step in this form instead of the summary"},
+    {"passes", "LIST", "run these passes instead of the training pipeline"},
+    {"stats", NULL, "print what each pass did"},
+    {"count", "exact|peft", "how parameters are counted, see below"},
+    {"seqs", "N", "plan memory for batches of up to N sequences (default 32)"},
+    {"tokens", "N", "plan memory for batches of up to N tokens (default 32 a sequence)"},
+    {"o", "PATH", "write to a file instead of standard output"},
+};
+
+static const GfCommandSpec spec = {
+    .name = "compile",
+    .arguments = "MODEL.json",
+    .about = "Compiles a model and a variant of it to one training step and says what it holds.",
+    .more = "--count peft counts as peft's print_trainable_parameters does for an adapter with a\n"
+            "trained head: peft keeps the original head and a trainable copy of it, and the usual\n"
+            "recipe sets both to train.  So the head counts twice, in both numbers, although only\n"
+            "one of the two is ever used.  The default counts every parameter once.\n",
+    .least = 1,
+    .most = 1,
+    .options = option_specs,
+    .option_count = sizeof option_specs / sizeof *option_specs,
+};
+
+/* One run of the command. */
+typedef struct Compile {
+    const GfOptions *o;
+    GfArena *arena;
+    GfDiags *diags;
+    GfLoadedStep *step;
+    const char *target, *emit, *list; /* emit NULL: the summary; list: the passes */
+    bool count_peft;
+    int64_t seqs, tokens;
+    uint32_t model_ids; /* nodes from this id on were added by passes */
+    GfPassReport *reports;
+    size_t report_count;
+    GfText out;
+} Compile;
+
+/* ---- options ------------------------------------------------------------------------- */
+
+static GfStatus read_size(const Compile *c, const char *key, int64_t *size)
+{
+    const char *text = gf_options_value(c->o, key);
+    char *end;
+
+    if (!text)
+        return GF_OK;
+    errno = 0;
+    *size = strtoll(text, &end, 10);
+    if (errno || *end || end == text || *size < 1 || *size > 1 << 24)
+        return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE, "--%s needs a whole number from 1 to %d, found '%s'", key,
+                       1 << 24, text);
+    return GF_OK;
+}
+
+static GfStatus check_word(const Compile *c, const char *key, const char *word, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(word, words[i]) == 0)
+            return GF_OK;
+    }
+    GfStatus status = gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE, "--%s cannot be '%s'", key, word);
+    const char *close = gf_closest(word, words, count);
+    if (close)
+        gf_note(c->diags, "did you mean '%s'?", close);
+    return status;
+}
+
+static GfStatus read_options(Compile *c)
+{
+    static const char *const forms[] = {"ir", "llvm", "asm", "dot"}, *const counts[] = {"exact", "peft"};
+    const char *count = gf_options_value(c->o, "count"), *target = gf_options_value(c->o, "target");
+
+    c->target = target ? target : "cpu";
+    c->emit = gf_options_value(c->o, "emit");
+    c->count_peft = count && strcmp(count, "peft") == 0;
+    if (c->emit)
+        GF_TRY(check_word(c, "emit", c->emit, forms, 4));
+    if (count)
+        GF_TRY(check_word(c, "count", count, counts, 2));
+    c->seqs = 32;
+    GF_TRY(read_size(c, "seqs", &c->seqs));
+    c->tokens = 32 * c->seqs;
+    return read_size(c, "tokens", &c->tokens);
+}
+
+/* ---- passes --------------------------------------------------------------------------- */
+
+/* Known without loading the compiler, where it is the cpu's. */
+static GfStatus find_target(const Compile *c, const GfTarget **target)
+{
+    const GfBackend *backend;
+
+    *target = &gf_target_cpu;
+    if (strcmp(c->target, gf_target_cpu.name) == 0)
+        return GF_OK;
+    GF_TRY(gf_backend_find(c->target, &backend, c->diags));
+    *target = backend->target;
+    return GF_OK;
+}
+
+static GfStatus run_passes(Compile *c)
+{
+    GfLoadedStep *step = c->step;
+    GfRecipe recipe = {.variant = step->has_variant ? &step->variant : NULL,
+                       .training = &step->training,
+                       .tokens = c->tokens,
+                       .seqs = c->seqs};
+    GfPipelineOptions pipeline = {0};
+
+    GF_TRY(find_target(c, &pipeline.target));
+    GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));
+    c->list = gf_options_value(c->o, "passes");
+    if (!c->list)
+        c->list = gf_recipe_train(&recipe, c->arena);
+    if (!c->list)
+        return gf_fail_memory(c->diags);
+    c->model_ids = gf_graph_ids(step->model.graph);
+    step->model.graph->name = "step";
+    return gf_pipeline_run(step->model.graph, c->list, &pipeline, c->arena, &c->reports, &c->report_count, c->diags);
+}
+
+/* ---- summary -------------------------------------------------------------------------- */
+
+static void add_config(Compile *c)
+{
+    const GfConfig *config = &c->step->model.config;
+
+    gf_text_add(&c->out, "config    ");
+    for (size_t i = 0; i < config->count; i++) {
+        const GfConfigValue *v = &config->values[i];
+        gf_text_add(&c->out, "%s%s ", i == 0 ? "" : i % 4 ? ", " : "\n          ", v->key);
+        if (v->kind == GF_CONFIG_STRING)
+            gf_text_add(&c->out, "%s", v->text);
+        else if (v->kind == GF_CONFIG_NUMBER)
+            gf_json_add_number(&c->out, v->number);
+        else
+            gf_text_add(&c->out, "%s", v->kind == GF_CONFIG_NULL ? "null" : v->number != 0 ? "true" : "false");
+    }
+    gf_text_add(&c->out, "\n");
+}
+
+/* Trainable parameters of the model itself: with adapters, peft keeps them twice. */
+static int64_t head_elements(const Compile *c)
+{
+    int64_t sum = 0;
+
+    for (const GfNode *n = c->step->model.graph->first; n; n = n->next) {
+        if (n->op == GF_OP_PARAM && !n->frozen && n->id < c->model_ids)
+            sum += gf_type_elements(&n->results[0].type, NULL);
+    }
+    return sum;
+}
+
+/* The line as peft prints it. */
+static void add_params(Compile *c)
+{
+    GfParamCount count = gf_count_params(c->step->model.graph);
+    bool twice = c->count_peft && c->step->has_variant && c->step->variant.has_lora;
+    int64_t head = twice ? head_elements(c) : 0;
+
+    count.all += head;
+    count.trainable += head;
+    gf_text_add(&c->out, "trainable params: %s || all params: %s || trainable%%: %.4f\n",
+                gf_format_count(c->arena, count.trainable), gf_format_count(c->arena, count.all),
+                count.all ? 100.0 * (double)count.trainable / (double)count.all : 0.0);
+}
+
+static int64_t state_bytes(const GfGraph *g, GfOp op)
+{
+    int64_t bytes = 0;
+
+    for (const GfNode *n = g->first; n; n = n->next) {
+        if (n->op == op)
+            bytes += gf_type_elements(&n->results[0].type, NULL) * (int64_t)gf_dtype_size(n->results[0].type.dtype);
+    }
+    return bytes;
+}
+
+static void add_memory(Compile *c)
+{
+    const GfGraph *g = c->step->model.graph;
+
+    gf_text_add(&c->out, "memory    ");
+    if (g->arena_size >= 0)
+        gf_text_add(&c->out, "%s planned for up to %s tokens in %s sequences; ",
+                    gf_format_bytes(c->arena, g->arena_size), gf_format_count(c->arena, c->tokens),
+                    gf_format_count(c->arena, c->seqs));
+    gf_text_add(&c->out, "parameters %s, state %s\n", gf_format_bytes(c->arena, state_bytes(g, GF_OP_PARAM)),
+                gf_format_bytes(c->arena, state_bytes(g, GF_OP_STATE)));
+}
+
+static bool is_fused(const GfGraph *g)
+{
+    for (const GfNode *n = g->first; n; n = n->next) {
+        if (gf_makes_code(n) && n->kernel == GF_NO_KERNEL)
+            return false;
+    }
+    return true;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Machine code for the whole step; how many kernels and how long it took. */
+static GfStatus add_program(Compile *c)
+{
+    GfProgram *program = NULL;
+    const GfBackend *backend = NULL;
+    double begin = seconds_now();
+
+    GF_TRY(gf_backend_find(c->target, &backend, c->diags));
+    GF_TRY(backend->compile(c->step->model.graph, &(GfCompileOptions){0}, NULL, &program, c->diags));
+    gf_text_add(&c->out, "compiled  %u kernels for %u launches (%u more once, for frozen weights) in %.2f s\n",
+                program->kernel_count, program->launch_count, program->prepare_count, seconds_now() - begin);
+    gf_program_free(program);
+    return GF_OK;
+}
+
+/* A build without the back end can still say all that does not need it. */
+static GfStatus try_program(Compile *c)
+{
+    GfDiags unseen;
+    const GfBackend *backend;
+
+    gf_diags_init(&unseen, NULL);
+    GfStatus status = gf_backend_find(c->target, &backend, &unseen);
+    if (status == GF_ERR_TARGET)
+        gf_text_add(&c->out, "compiled  no: %s\n", unseen.first ? unseen.first->message : "no back end");
+    gf_diags_free(&unseen);
+    return status == GF_ERR_TARGET ? GF_OK : add_program(c);
+}
+
+static GfStatus add_step(Compile *c)
+{
+    const GfGraph *g = c->step->model.graph;
+    GfKernelNodes *kernels;
+    uint32_t nodes = 0, kernel_count = 0;
+
+    for (const GfNode *n = g->first; n; n = n->next)
+        nodes += gf_makes_code(n);
+    gf_text_add(&c->out, "step      %s ops", gf_format_count(c->arena, nodes));
+    if (!is_fused(g)) {
+        gf_text_add(&c->out, ", not fused\n");
+        return GF_OK;
+    }
+    GF_TRY(gf_kernel_order(g, c->arena, &kernels, &kernel_count, c->diags));
+    gf_text_add(&c->out, " in %s kernels\n", gf_format_count(c->arena, kernel_count));
+    add_memory(c);
+    return g->arena_size >= 0 ? try_program(c) : GF_OK;
+}
+
+static GfStatus add_summary(Compile *c)
+{
+    const GfLoadedStep *step = c->step;
+    const GfVariant *v = &step->variant;
+
+    gf_text_add(&c->out, "model     %s, %s\n", step->model.name, c->o->arguments[0]);
+    if (step->config_path)
+        gf_text_add(&c->out, "sizes     from %s\n", step->config_path);
+    add_config(c);
+    if (step->has_variant)
+        gf_text_add(&c->out, "variant   %s%s%s\n", v->name, *v->about ? ": " : "", v->about);
+    add_params(c);
+    gf_text_add(&c->out, "passes    %s\n", c->list);
+    return add_step(c);
+}
+
+/* ---- output --------------------------------------------------------------------------- */
+
+static GfStatus add_code(Compile *c)
+{
+    const GfBackend *backend = NULL;
+
+    GF_TRY(gf_backend_find(c->target, &backend, c->diags));
+    if (!strstr(backend->emits, c->emit))
+        return gf_fail(c->diags, GF_NOWHERE, GF_ERR_TARGET, "the target '%s' does not write '%s'; it writes: %s",
+                       c->target, c->emit, backend->emits);
+    return backend->emit(c->step->model.graph, c->emit, &(GfCompileOptions){0}, &c->out, c->diags);
+}
+
+static GfStatus add_output(Compile *c)
+{
+    if (!c->emit)
+        return add_summary(c);
+    if (strcmp(c->emit, "ir") == 0)
+        gf_graph_print(c->step->model.graph, &c->out);
+    else if (strcmp(c->emit, "dot") == 0)
+        gf_dot_print(c->step->model.graph, &c->out);
+    else
+        return add_code(c);
+    return GF_OK;
+}
+
+static GfStatus write_output(Compile *c)
+{
+    const char *path = gf_options_value(c->o, "o");
+
+    if (c->out.arena->failed)
+        return gf_fail_memory(c->diags);
+    if (path)
+        return gf_file_write_atomic(path, gf_text_str(&c->out), c->out.length, c->diags);
+    fwrite(gf_text_str(&c->out), 1, c->out.length, stdout);
+    return GF_OK;
+}
+
+/* ---- the command ---------------------------------------------------------------------- */
+
+static GfStatus compile(Compile *c)
+{
+    GF_TRY(read_options(c));
+    GF_TRY(gf_step_load(c->step, c->o->arguments[0], c->o, c->arena, c->diags));
+    GF_TRY(run_passes(c));
+    GF_TRY(add_output(c));
+    GF_TRY(write_output(c));
+    if (gf_options_has(c->o, "stats"))
+        gf_print_pass_stats(c->reports, c->report_count, c->arena,
+                            c->emit && !gf_options_has(c->o, "o") ? stderr : stdout);
+    return GF_OK;
+}
+
+static GfStatus run(const GfOptions *o, GfDiags *diags)
+{
+    GfArena arena;
+    GfLoadedStep step = {0};
+
+    gf_arena_init(&arena, NULL);
+    Compile c = {.o = o, .arena = &arena, .diags = diags, .step = &step, .out = {.arena = &arena}};
+    GfStatus status = compile(&c);
+    gf_step_close(&step);
+    gf_arena_free(&arena);
+    return status;
+}
+
+int gf_cmd_compile(int argc, char **argv)
+{
+    return gf_command_run(&spec, argc, argv, run);
+}

@@ -1,0 +1,29 @@
+/* evaluate.h -- how good a model is on a data set. */
+#ifndef GF_RUNTIME_TRAIN_EVALUATE_H
+#define GF_RUNTIME_TRAIN_EVALUATE_H
+
+#include "runtime/train/metrics.h"
+#include "runtime/train/steps.h"
+
+typedef struct GfEvaluation {
+    double loss; /* mean over the examples, nats */
+    GfScores scores;
+    int64_t examples, batches, tokens;
+    double seconds;
+} GfEvaluation;
+
+/* What evaluating one data set needs, allocated once; the data set is borrowed. */
+typedef struct GfEvaluator {
+    GfBatcher batcher;
+    GfMetrics metrics;
+} GfEvaluator;
+
+GfStatus gf_evaluator_init(GfEvaluator *evaluator, GfArena *arena, const GfDataset *dataset, size_t batch_size,
+                           GfDiags *diags);
+
+/* Run all of the data set through `evaluate`, a program with outputs loss and
+ * logits.  What it has packed of the parameters is packed anew.  Keeps a
+ * confusion matrix, no logits. */
+GfStatus gf_evaluate(GfEvaluator *evaluator, GfExec *evaluate, GfEvaluation *out, GfDiags *diags);
+
+#endif

@@ -1,0 +1,194 @@
+/* steps.c -- see steps.h. */
+#include "runtime/train/steps.h"
+
+#include "passes/passes.h"
+
+#include <string.h>
+#include <time.h>
+
+double gf_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- compiling ---- */
+
+typedef const char *(*RecipeFn)(const GfRecipe *recipe, GfArena *arena);
+
+static GfRecipe recipe_of(const GfStepsOptions *o, GfBatchLimits limits)
+{
+    return (GfRecipe){.variant = o->variant,
+                      .training = o->training,
+                      .tokens = limits.tokens,
+                      .seqs = limits.seqs,
+                      .return_gradients = o->return_gradients};
+}
+
+/* A copy of the model's graph after `list`; NULL list: out of memory. */
+static GfStatus run_passes(const GfStepsOptions *o, const char *list, GfArena *scratch, GfGraph **out, GfDiags *diags)
+{
+    GfPipelineOptions options = {.target = o->backend->target};
+    GfGraph *g = list ? gf_graph_clone(o->model->graph, scratch->allocator) : NULL;
+
+    *out = g;
+    if (!g)
+        return gf_fail_memory(diags);
+    return gf_pipeline_run(g, list, &options, scratch, NULL, NULL, diags);
+}
+
+static GfStatus compile_in(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimits limits, GfArena *scratch,
+                           GfProgram **out, GfDiags *diags)
+{
+    GfRecipe r = recipe_of(o, limits);
+    GfCompileOptions options = {.threads = gf_pool_threads(o->pool)};
+    GfGraph *g;
+
+    GfStatus status = run_passes(o, recipe(&r, scratch), scratch, &g, diags);
+    if (status == GF_OK)
+        status = o->backend->compile(g, &options, scratch->allocator, out, diags);
+    gf_graph_free(g);
+    return status;
+}
+
+static GfStatus compile(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimits limits, GfProgram **out,
+                        GfDiags *diags)
+{
+    GfArena scratch;
+
+    if (limits.tokens == 0)
+        return GF_OK;
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = compile_in(o, recipe, limits, &scratch, out, diags);
+    gf_arena_free(&scratch);
+    return status;
+}
+
+static GfStatus compile_all(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+{
+    double start = gf_now();
+    const GfTraining *t = o->training ? o->training : &gf_training_defaults;
+
+    GF_TRY(compile(o, gf_recipe_train, o->train, &s->update.program, diags));
+    if (t->gradient_accumulation_steps > 1)
+        GF_TRY(compile(o, gf_recipe_accumulate, o->train, &s->accumulate.program, diags));
+    GF_TRY(compile(o, gf_recipe_eval, o->evaluate, &s->evaluate.program, diags));
+    s->compile_seconds = gf_now() - start;
+    return GF_OK;
+}
+
+/* ---- counting ---- */
+
+/* The variant's own passes as a list: without the comma that ends them. */
+static const char *variant_list(const GfVariant *variant, GfArena *scratch)
+{
+    GfText list = {.arena = scratch};
+
+    gf_variant_passes(variant, &list);
+    if (list.length > 0)
+        list.data[list.length - 1] = '\0';
+    return scratch->failed ? NULL : gf_text_str(&list);
+}
+
+static GfStatus count_params(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+{
+    GfArena scratch;
+    GfGraph *g;
+
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = run_passes(o, variant_list(o->variant, &scratch), &scratch, &g, diags);
+    if (status == GF_OK)
+        s->params = gf_count_params(g);
+    gf_graph_free(g);
+    gf_arena_free(&scratch);
+    return status;
+}
+
+/* ---- making ---- */
+
+static GfStatus declare_all(GfSteps *s, GfDiags *diags)
+{
+    const GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i]->program)
+            GF_TRY(gf_store_declare(&s->store, all[i]->program, diags));
+    return GF_OK;
+}
+
+static GfStatus make_runnable(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+{
+    GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i]->program)
+            GF_TRY(gf_exec_new(o->pool, all[i]->program, &s->store, diags->arena.allocator, &all[i]->exec, diags));
+    return GF_OK;
+}
+
+static GfStatus set_up(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+{
+    GF_TRY(count_params(s, o, diags));
+    GF_TRY(compile_all(s, o, diags));
+    GF_TRY(declare_all(s, diags));
+    GF_TRY(gf_store_fill(&s->store, o->source, diags));
+    return make_runnable(s, o, diags);
+}
+
+GfStatus gf_steps_new(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+{
+    *s = (GfSteps){0};
+    gf_store_init(&s->store, diags->arena.allocator);
+    GfStatus status = set_up(s, o, diags);
+    if (status != GF_OK)
+        gf_steps_free(s);
+    return status;
+}
+
+void gf_steps_free(GfSteps *s)
+{
+    GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        gf_exec_free(all[i]->exec);
+        gf_program_free(all[i]->program);
+        *all[i] = (GfCompiled){0};
+    }
+    gf_store_free(&s->store);
+}
+
+/* ---- running ---- */
+
+static void bind_batch(GfExec *exec, const GfBatch *b)
+{
+    gf_exec_input(exec, "ids", b->ids);
+    gf_exec_input(exec, "positions", b->positions);
+    gf_exec_input(exec, "types", b->types);
+    gf_exec_input(exec, "starts", b->starts);
+    gf_exec_input(exec, "lengths", b->lengths);
+    gf_exec_input(exec, "labels", b->labels);
+}
+
+static void bind_scalars(GfExec *exec, const GfStepInputs *in)
+{
+    float lr = (float)in->lr, scale = (float)in->loss_scale;
+    int32_t step = (int32_t)in->step;
+    int32_t rng[4] = {(int32_t)(uint32_t)in->seed, (int32_t)(uint32_t)(in->seed >> 32), step, (int32_t)in->micro};
+
+    gf_exec_input(exec, "lr", &lr);
+    gf_exec_input(exec, "loss_scale", &scale);
+    gf_exec_input(exec, "step", &step);
+    gf_exec_input(exec, "rng", rng);
+}
+
+GfStatus gf_steps_run(GfExec *exec, const GfBatch *batch, const GfStepInputs *inputs, GfDiags *diags)
+{
+    GF_TRY(gf_exec_size(exec, "tokens", batch->tokens, diags));
+    GF_TRY(gf_exec_size(exec, "seqs", batch->seqs, diags));
+    bind_batch(exec, batch);
+    if (inputs)
+        bind_scalars(exec, inputs);
+    return gf_exec_run(exec, diags);
+}

@@ -1,0 +1,66 @@
+/* steps.h -- what a variant compiles to: programs over one store of tensors.
+ *
+ *   update      forward, backward, clipping, AdamW: an optimizer step of one
+ *               micro-batch, or of the last one of several
+ *   accumulate  forward, backward, gradients added up: the micro-batches before
+ *   evaluate    forward without dropout
+ */
+#ifndef GF_RUNTIME_TRAIN_STEPS_H
+#define GF_RUNTIME_TRAIN_STEPS_H
+
+#include "frontend/graph/model.h"
+#include "runtime/data/batch.h"
+#include "runtime/exec/exec.h"
+#include "runtime/train/recipe.h"
+
+/* The most that a batch can hold. */
+typedef struct GfBatchLimits {
+    int64_t tokens, seqs; /* 0: no such batches, no program for them */
+} GfBatchLimits;
+
+/* All is borrowed and outlives the steps. */
+typedef struct GfStepsOptions {
+    const GfModel *model;
+    const GfVariant *variant;   /* NULL: everything trains */
+    const GfTraining *training; /* NULL: the defaults */
+    const GfBackend *backend;
+    GfPool *pool;
+    const GfStoreSource *source;
+    GfBatchLimits train, evaluate;
+    bool return_gradients; /* outputs "grad:NAME" of update */
+} GfStepsOptions;
+
+typedef struct GfCompiled {
+    GfProgram *program; /* NULL: not wanted */
+    GfExec *exec;
+} GfCompiled;
+
+typedef struct GfSteps {
+    GfStore store;
+    GfCompiled update, accumulate, evaluate;
+    GfParamCount params; /* of the variant, adapters included */
+    double compile_seconds;
+} GfSteps;
+
+/* Compile the programs, fill the store, make the programs runnable.
+ * On error nothing needs freeing (freeing is harmless). */
+GfStatus gf_steps_new(GfSteps *steps, const GfStepsOptions *options, GfDiags *diags);
+void gf_steps_free(GfSteps *steps);
+
+/* The scalars of a step beside its batch. */
+typedef struct GfStepInputs {
+    uint64_t seed;
+    int64_t step;  /* from 1 */
+    int64_t micro; /* from 0, the micro-batch of the step */
+    double lr;
+    double loss_scale; /* sequences of the micro-batch / sequences of the whole step */
+} GfStepInputs;
+
+/* Bind a batch and, unless NULL, the scalars, and run.
+ * Errors: GF_ERR_VALUE the batch is larger than planned. */
+GfStatus gf_steps_run(GfExec *exec, const GfBatch *batch, const GfStepInputs *inputs, GfDiags *diags);
+
+/* Seconds of a clock that only goes forward. */
+double gf_now(void);
+
+#endif

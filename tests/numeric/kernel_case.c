@@ -1,0 +1,360 @@
+/* kernel_case.c -- see kernel_case.h. */
+#include "tests/numeric/kernel_case.h"
+
+#include "passes/passes.h"
+#include "tests/support/eval_run.h"
+#include "tests/support/program_run.h"
+
+const char *const kernel_processors[3] = {NULL, "x86-64-v3", "x86-64"};
+
+static bool seen[GF_OP_COUNT];
+
+bool kernel_has_seen(GfOp op)
+{
+    return seen[op];
+}
+
+bool kernel_can_run(const char *processor)
+{
+    if (!processor)
+        return true;
+#if defined __x86_64__
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    return strcmp(processor, "x86-64") == 0 || (strcmp(processor, "x86-64-v3") == 0 && v3);
+#else
+    return false;
+#endif
+}
+
+/* ---- the graph -------------------------------------------------------------------------- */
+
+enum { TEXT_ROOM = 16384 };
+
+/* The whole graph, "$m" and "$k" replaced. */
+static void write_graph(const KernelCase *c, char text[TEXT_ROOM])
+{
+    int n = snprintf(text, TEXT_ROOM, "graph @t(tokens, seqs) {\n");
+
+    for (const char *p = c->lines; *p; p++) {
+        assert_true(n < TEXT_ROOM - 64);
+        if (*p == '$')
+            n += snprintf(text + n, 32, "%lld", (long long)(*++p == 'm' ? c->m : c->k));
+        else
+            text[n++] = *p;
+    }
+    snprintf(text + n, 8, "}\n");
+}
+
+typedef struct Check {
+    const KernelCase *c;
+    char text[TEXT_ROOM];
+    Run oracle; /* the graph as written */
+    GfProgram *program;
+    uint64_t random;
+    int64_t sizes[2];
+    const KernelSizes *at;
+} Check;
+
+static void fail_case(const Check *k, const char *what)
+{
+    fail_msg("%s (m = %lld, k = %lld, tokens = %lld, seqs = %lld, %s)\n%s", what, (long long)k->c->m,
+             (long long)k->c->k, (long long)k->sizes[0], (long long)k->sizes[1],
+             k->c->processor ? k->c->processor : "host", k->text);
+}
+
+static void require(const Check *k, GfStatus status, const GfDiags *diags, const char *what)
+{
+    if (status == GF_OK)
+        return;
+    print_error("%s\n", diags->first ? diags->first->message : "no message");
+    fail_case(k, what);
+}
+
+static void write_passes(const Check *k, char list[256])
+{
+    int64_t tokens = 1, seqs = 1;
+
+    for (size_t i = 0; i < k->c->size_count; i++) {
+        tokens = k->c->sizes[i].tokens > tokens ? k->c->sizes[i].tokens : tokens;
+        seqs = k->c->sizes[i].seqs > seqs ? k->c->sizes[i].seqs : seqs;
+    }
+    snprintf(list, 256, "%s,plan-memory{tokens=%lld,seqs=%lld}", k->c->passes ? k->c->passes : "fuse",
+             (long long)tokens, (long long)seqs);
+}
+
+static void compile(Check *k)
+{
+    const GfBackend *backend;
+    GfCompileOptions options = {.threads = 1, .features = k->c->processor};
+    GfPipelineOptions pipeline = {.target = &gf_target_cpu};
+    char passes[256];
+    GfArena arena;
+    Run r;
+
+    run_parse(&r, k->text);
+    gf_arena_init(&arena, NULL);
+    write_passes(k, passes);
+    require(k, gf_backend_find("cpu", &backend, &r.diags), &r.diags, "gf_backend_find");
+    require(k, gf_pipeline_run(r.g, passes, &pipeline, &arena, NULL, NULL, &r.diags), &r.diags, "passes");
+    require(k, backend->compile(r.g, &options, NULL, &k->program, &r.diags), &r.diags, "compile");
+    gf_arena_free(&arena);
+    run_free(&r);
+}
+
+/* ---- data -------------------------------------------------------------------------------- */
+
+/* SplitMix64: Steele, Lea, Flood, OOPSLA 2014. */
+static uint64_t draw(Check *k)
+{
+    uint64_t z = k->random += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static double uniform(Check *k)
+{
+    return (double)(draw(k) >> 11) * 0x1p-53;
+}
+
+static double normal(Check *k)
+{
+    double radius = sqrt(-2 * log(1 - uniform(k)));
+    return radius * cos(6.283185307179586 * uniform(k));
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static double float_value(Check *k, const char *name)
+{
+    double x = starts_with(name, "wide") ? 60 * uniform(k) - 30 : normal(k);
+    return (double)(float)(starts_with(name, "pos") ? 0.1 + fabs(x) : x);
+}
+
+/* What integers that an op addresses by must stay below. */
+static int64_t index_limit(const GfNode *n, const int64_t *sizes)
+{
+    for (const GfUse *u = n->results[0].uses; u; u = u->next) {
+        const GfNode *user = u->user;
+        if (user->op == GF_OP_GATHER)
+            return gf_dim_value(gf_operand(user, 0)->type.dims[0], sizes);
+        if (user->op == GF_OP_SCATTER_ADD)
+            return gf_dim_value(user->results[0].type.dims[0], sizes);
+        if (user->op == GF_OP_CROSS_ENTROPY || user->op == GF_OP_CROSS_ENTROPY_GRAD)
+            return gf_dim_value(gf_operand(user, 0)->type.dims[1], sizes);
+    }
+    return 1 << 20;
+}
+
+static int64_t length_of(const Check *k, int64_t s)
+{
+    int64_t n = k->at->tokens, count = k->at->seqs;
+    return k->at->lengths ? k->at->lengths[s] : n * (s + 1) / count - n * s / count;
+}
+
+static double int_value(Check *k, const GfNode *n, int64_t i)
+{
+    int64_t start = 0;
+
+    if (strcmp(n->name, "step") == 0)
+        return k->c->step;
+    if (strcmp(n->name, "lengths") == 0)
+        return (double)length_of(k, i);
+    if (strcmp(n->name, "starts") != 0)
+        return (double)(draw(k) % (uint64_t)index_limit(n, k->sizes));
+    for (int64_t s = 0; s < i; s++)
+        start += length_of(k, s);
+    return (double)start;
+}
+
+/* One tensor, for the evaluator and the program alike. */
+static void bind_tensor(Check *k, const ProgramRun *run, const GfNode *n)
+{
+    const GfType *type = &n->results[0].type;
+    int64_t count = gf_type_elements(type, k->sizes);
+    double *data = calloc((size_t)count + 1, sizeof *data);
+    void *memory = program_run_tensor(run, n->label ? n->label : n->name);
+
+    for (int64_t i = 0; i < count; i++) {
+        data[i] = type->dtype == GF_I32 ? int_value(k, n, i) : float_value(k, n->name);
+        if (memory && type->dtype == GF_I32)
+            ((int32_t *)memory)[i] = (int32_t)data[i];
+        else if (memory)
+            ((float *)memory)[i] = (float)data[i];
+    }
+    run_check(&k->oracle, gf_eval_bind(k->oracle.e, n, data, &k->oracle.diags), "bind");
+    free(data);
+}
+
+static void bind_all(Check *k, const ProgramRun *run)
+{
+    k->random = 42;
+    GF_EACH_NODE(n, k->oracle.g)
+    {
+        if (is_bound_node(n))
+            bind_tensor(k, run, n);
+    }
+}
+
+/* ---- comparison ------------------------------------------------------------------------------ */
+
+/* The tolerance is tight enough to notice one exchanged pair of elements and a
+ * factor of 1.0001. */
+static void check_planted(const Check *k, double *got, const double *want, int64_t count)
+{
+    int64_t most = 0, least = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        most = want[i] > want[most] ? i : most;
+        least = want[i] < want[least] ? i : least;
+    }
+    if (fabs(want[most] - want[least]) > 1e-3 * fabs(want[most])) {
+        double moved = got[most];
+        got[most] = got[least];
+        got[least] = moved;
+        if (near_norm(got, want, count, k->c->tolerance))
+            fail_case(k, "an exchanged pair of elements is not noticed");
+        got[least] = got[most];
+        got[most] = moved;
+    }
+    for (int64_t i = 0; i < count; i++)
+        got[i] *= 1.0001;
+    if (near_norm(got, want, count, k->c->tolerance) && (want[most] != 0 || want[least] != 0))
+        fail_case(k, "a factor of 1.0001 is not noticed");
+}
+
+static void show_difference(const char *name, const double *got, const double *want, int64_t count)
+{
+    double difference = 0, norm = 0;
+    int64_t shown = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        difference += (got[i] - want[i]) * (got[i] - want[i]);
+        norm += want[i] * want[i];
+    }
+    print_error("'%s' of %lld: relative difference %.3g\n", name, (long long)count, sqrt(difference / norm));
+    for (int64_t i = 0; i < count && shown < 8; i++) {
+        if (fabs(got[i] - want[i]) <= 1e-5 * fabs(want[i]))
+            continue;
+        print_error("  [%lld] is %.9g, not %.9g\n", (long long)i, got[i], want[i]);
+        shown++;
+    }
+}
+
+static void compare(const Check *k, const char *name, const float *memory, const GfTensor *want)
+{
+    double *got = calloc((size_t)want->count + 1, sizeof *got);
+
+    for (int64_t i = 0; i < want->count; i++)
+        got[i] = (double)memory[i];
+    if (!near_norm(got, want->data, want->count, k->c->tolerance)) {
+        show_difference(name, got, want->data, want->count);
+        fail_case(k, "not what the evaluator gives");
+    }
+    check_planted(k, got, want->data, want->count);
+    free(got);
+}
+
+static void compare_outputs(const Check *k, const ProgramRun *run)
+{
+    const GfNode *end = gf_graph_return(k->oracle.g);
+
+    for (uint32_t i = 0; i < end->operand_count; i++)
+        compare(k, end->outputs[i], program_run_output(run, end->outputs[i]),
+                gf_eval_value(k->oracle.e, gf_operand(end, i)));
+}
+
+static void compare_updates(const Check *k, const ProgramRun *run)
+{
+    gf_eval_apply_updates(k->oracle.e);
+    GF_EACH_NODE(n, k->oracle.g)
+    {
+        if (n->op != GF_OP_UPDATE)
+            continue;
+        const GfNode *target = gf_operand(n, 0)->node;
+        compare(k, target->label, program_run_tensor(run, target->label),
+                gf_eval_value(k->oracle.e, gf_operand(n, 0)));
+    }
+}
+
+/* ---- runs --------------------------------------------------------------------------------------- */
+
+/* Bits of all outputs and tensors after a run: equal for any order of tasks. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, int64_t size)
+{
+    const unsigned char *bytes = data;
+    for (int64_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * 1099511628211u;
+    return hash;
+}
+
+static uint64_t hash_results(const ProgramRun *run)
+{
+    const GfProgram *p = run->program;
+    uint64_t hash = 14695981039346656037u;
+
+    for (uint32_t i = 0; i < p->output_count; i++)
+        hash = hash_bytes(hash, program_run_at(run, p->outputs[i].buffer),
+                          bytes_of_type(&p->outputs[i].type, run->sizes));
+    for (uint32_t i = 0; i < p->tensor_count; i++)
+        hash = hash_bytes(hash, run->tensors[i].data, run->tensors[i].size);
+    return hash;
+}
+
+static uint64_t run_bits(Check *k, TaskOrder how)
+{
+    ProgramRun run;
+
+    program_run_open(&run, k->program, k->sizes);
+    bind_all(k, &run);
+    program_run_prepare(&run, how);
+    program_run_step(&run, how);
+    uint64_t bits = hash_results(&run);
+    program_run_close(&run);
+    return bits;
+}
+
+static void check_sizes(Check *k)
+{
+    ProgramRun run;
+
+    run_prepare(&k->oracle, k->sizes);
+    program_run_open(&run, k->program, k->sizes);
+    bind_all(k, &run);
+    run_check(&k->oracle, gf_eval_run(k->oracle.e, &k->oracle.diags), k->text);
+    program_run_prepare(&run, (TaskOrder){0});
+    program_run_step(&run, (TaskOrder){0});
+    uint64_t bits = hash_results(&run);
+    compare_outputs(k, &run);
+    compare_updates(k, &run);
+    if (run_bits(k, (TaskOrder){1, 7}) != bits || run_bits(k, (TaskOrder){3, 11}) != bits)
+        fail_case(k, "the order of tasks changes bits");
+    program_run_close(&run);
+    gf_eval_free(k->oracle.e);
+    k->oracle.e = NULL;
+}
+
+void kernel_check(const KernelCase *c)
+{
+    Check *k = calloc(1, sizeof *k);
+
+    k->c = c;
+    write_graph(c, k->text);
+    run_parse(&k->oracle, k->text);
+    GF_EACH_NODE(n, k->oracle.g)
+    seen[n->op] = true;
+    compile(k);
+    for (size_t i = 0; i < c->size_count; i++) {
+        k->at = &c->sizes[i];
+        k->sizes[0] = k->at->tokens;
+        k->sizes[1] = k->at->seqs;
+        check_sizes(k);
+    }
+    gf_program_free(k->program);
+    run_free(&k->oracle);
+    free(k);
+}

@@ -1,0 +1,53 @@
+/* kernel_case.h -- compiled kernels against the evaluator: one check.
+ *
+ * The graph is compiled once, bound to seeded random data for each of the
+ * sizes, run, and its outputs and updated tensors compared with what the
+ * evaluator gives for the graph as it was written.  Each comparison is shown to
+ * fail on planted wrong answers; each run is repeated with the tasks in pieces
+ * and in another order, which must give the same bits.
+ *
+ * Data follow the names of inputs, params and states:
+ *   pos...   0.1 + |normal|: what is divided by, or under a root
+ *   wide...  evenly over -30 .. 30
+ *   table... a param or input that `ids` address
+ *   starts, lengths   the sequences; rng, step   see KernelCase
+ * Other floats are normal; other integers are drawn below the limit that their
+ * use sets, with repetitions.
+ */
+#ifndef GF_TESTS_NUMERIC_KERNEL_CASE_H
+#define GF_TESTS_NUMERIC_KERNEL_CASE_H
+
+#include "ir/ir.h"
+
+/* Rounding of one operation in f32, relative. */
+#define EPS 5.9604644775390625e-8
+
+typedef struct KernelSizes {
+    int64_t tokens, seqs;
+    const int64_t *lengths; /* of the sequences; NULL: `tokens` cut evenly */
+} KernelSizes;
+
+typedef struct KernelCase {
+    const char *lines;     /* of the graph @t(tokens, seqs); "$m" and "$k" stand for the numbers below */
+    int64_t m, k;
+    const char *processor; /* NULL: the host's */
+    const char *passes;    /* before plan-memory; NULL: "fuse" */
+    double tolerance;      /* relative to the norm of the reference */
+    const KernelSizes *sizes;
+    size_t size_count;
+    int32_t step;          /* bound to %step */
+} KernelCase;
+
+/* Fails the test, naming the graph, when anything differs. */
+void kernel_check(const KernelCase *c);
+
+/* Whether this machine runs code for the processor. */
+bool kernel_can_run(const char *processor);
+
+/* The ops that kernel_check has compiled so far. */
+bool kernel_has_seen(GfOp op);
+
+/* NULL (the host's own) and names of processors with other vector widths. */
+extern const char *const kernel_processors[3];
+
+#endif
