@@ -32,7 +32,11 @@ bool gf_is_name(const char *text)
 /* Length that a lead byte promises, and the bits of the code point in it. */
 static size_t lead_length(unsigned char c, uint32_t *bits)
 {
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
     *bits = length == 1 ? c : c & (0x7fu >> length);
     return length;
 }
@@ -142,7 +146,8 @@ static const char *skip_name(const char *p)
  * so that "12abc" is one bad number and not two tokens. */
 static const char *skip_number(const char *p)
 {
-    while (is_digit(*p) || is_word_start(*p) || *p == '.' || ((*p == '+' || *p == '-') && (p[-1] == 'e' || p[-1] == 'E')))
+    while (is_digit(*p) || is_word_start(*p) || *p == '.' ||
+           ((*p == '+' || *p == '-') && (p[-1] == 'e' || p[-1] == 'E')))
         p++;
     return p;
 }

@@ -74,7 +74,7 @@ static GfLoc loc_of_comment(GfGraph *g, const char *comment)
 static GfStatus parse_symbol(GfParser *p, uint32_t *bounded)
 {
     GfLoc loc = gf_parse_loc(p);
-    const char *name;
+    const char *name = NULL;
 
     GF_TRY(gf_parse_text(p, GF_TOKEN_WORD, "the name of a dimension", &name));
     if (gf_graph_find_symbol(p->g, name) >= 0)
@@ -126,7 +126,7 @@ static GfStatus parse_plan(GfParser *p, uint32_t bounded)
 /* header = 'graph' '@' name symbols plan '{' */
 static GfStatus parse_header(GfParser *p, const GfAllocator *allocator)
 {
-    const char *name;
+    const char *name = NULL;
     uint32_t bounded = 0;
 
     if (!gf_parse_at_word(p, "graph"))

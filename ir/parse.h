@@ -43,7 +43,7 @@ GfStatus gf_parse_comma(GfParser *p, bool *more);
 /* The token's text as a string in scratch; the token must be of `kind`. */
 GfStatus gf_parse_text(GfParser *p, GfTokenKind kind, const char *wanted, const char **out);
 
-GfStatus gf_parse_int(GfParser *p, int64_t *out);      /* digits, not negative */
+GfStatus gf_parse_int(GfParser *p, int64_t *out);        /* digits, not negative */
 GfStatus gf_parse_string(GfParser *p, const char **out); /* unescaped, in scratch */
 GfStatus gf_parse_type(GfParser *p, GfType *out);
 GfStatus gf_parse_attr(GfParser *p, GfOp op, GfAttr *out);

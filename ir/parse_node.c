@@ -106,8 +106,8 @@ static GfStatus parse_result_index(GfParser *p, GfNode *n, GfLoc loc, int64_t *i
 static GfStatus parse_operand(GfParser *p, GfValue **out)
 {
     GfLoc loc = gf_parse_loc(p);
-    const char *name;
-    int64_t index;
+    const char *name = NULL;
+    int64_t index = 0;
 
     GF_TRY(gf_parse_text(p, GF_TOKEN_VALUE, "a value such as '%x'", &name));
     GfNode *n = find_value(&p->names, name);
@@ -132,7 +132,7 @@ static GfStatus push_operand(GfParser *p, Line *line, GfValue *value)
 static GfStatus parse_operands(GfParser *p, Line *line)
 {
     bool more = p->token.kind == GF_TOKEN_VALUE;
-    GfValue *value;
+    GfValue *value = NULL;
 
     while (more) {
         GF_TRY(parse_operand(p, &value));
@@ -217,12 +217,13 @@ static GfStatus parse_kernel(GfParser *p, Line *line)
 static GfStatus parse_alias(GfParser *p, GfValue *result)
 {
     GfLoc loc = gf_parse_loc(p);
-    GfValue *value;
+    GfValue *value = NULL;
 
     GF_TRY(parse_operand(p, &value));
     if (value->node->op != GF_OP_PARAM && value->node->op != GF_OP_STATE)
-        return gf_fail(p->diags, loc, GF_ERR_VALUE, "only the memory of a param or state can be taken over; '%%%s' is a '%s'",
-                       value->node->name, gf_op_text(value->node->op));
+        return gf_fail(p->diags, loc, GF_ERR_VALUE,
+                       "only the memory of a param or state can be taken over; '%%%s' is a '%s'", value->node->name,
+                       gf_op_text(value->node->op));
     result->place = GF_PLACE_ALIAS;
     result->alias = value->node;
     return GF_OK;
@@ -324,7 +325,7 @@ static GfStatus fail_op(GfParser *p, const char *word, GfLoc loc)
 static GfStatus parse_op(GfParser *p, Line *line)
 {
     GfLoc loc = gf_parse_loc(p);
-    const char *word;
+    const char *word = NULL;
 
     GF_TRY(gf_parse_text(p, GF_TOKEN_WORD, "an op", &word));
     if (!gf_op_find(word, &line->op))
@@ -379,7 +380,7 @@ static GfStatus parse_definition(GfParser *p, Line *line, GfNode **out)
 /* assignment = ('update' | 'grad') operand '=' operand */
 static GfStatus parse_assignment(GfParser *p, Line *line, GfNode **out)
 {
-    GfValue *target, *value;
+    GfValue *target = NULL, *value = NULL;
 
     line->op = gf_parse_at_word(p, "update") ? GF_OP_UPDATE : GF_OP_GRAD;
     GF_TRY(gf_parse_advance(p));
@@ -394,14 +395,14 @@ static GfStatus parse_assignment(GfParser *p, Line *line, GfNode **out)
 /* output = name '=' operand */
 static GfStatus parse_output(GfParser *p, Line *line)
 {
-    const char *name;
-    GfValue *value;
+    const char *name = NULL;
+    GfValue *value = NULL;
 
     GF_TRY(gf_parse_text(p, GF_TOKEN_WORD, "the name of an output", &name));
     GF_TRY(gf_parse_mark(p, '='));
     GF_TRY(parse_operand(p, &value));
-    line->outputs = gf_arena_grow(&p->scratch, line->outputs, line->operand_count, &line->output_room,
-                                  sizeof *line->outputs);
+    line->outputs =
+        gf_arena_grow(&p->scratch, line->outputs, line->operand_count, &line->output_room, sizeof *line->outputs);
     if (!line->outputs)
         return gf_fail_memory(p->diags);
     line->outputs[line->operand_count] = name;

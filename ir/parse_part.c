@@ -122,7 +122,8 @@ static GfStatus parse_signed(GfParser *p, bool negative, int64_t *out)
         return fail_number(p, "is not an integer");
     for (size_t i = 0; i < p->token.length; i++) {
         int digit = p->token.text[i] - '0';
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, negative ? -digit : digit, &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, negative ? -digit : digit, &value))
             return fail_number(p, "does not fit in 64 bits");
     }
     *out = value;
@@ -197,8 +198,8 @@ static GfStatus fail_escape(GfParser *p, size_t offset)
     size_t length = gf_utf8_length(p->token.text + offset + 1, p->token.length - offset - 1);
 
     loc.column += (uint32_t)offset + 1;
-    GfStatus status = gf_fail(p->diags, loc, GF_ERR_SYNTAX, "'\\%.*s' is no escape", (int)length,
-                              p->token.text + offset + 1);
+    GfStatus status =
+        gf_fail(p->diags, loc, GF_ERR_SYNTAX, "'\\%.*s' is no escape", (int)length, p->token.text + offset + 1);
     gf_note(p->diags, "the escapes are \\\" \\\\ \\n \\t and \\xHH with two lower-case hexadecimal digits, not 00");
     return status;
 }
@@ -241,8 +242,8 @@ static GfStatus fail_symbol(GfParser *p, const char *name, GfLoc loc)
 static GfStatus parse_dim(GfParser *p, GfDim *out)
 {
     GfLoc loc = gf_parse_loc(p);
-    const char *name;
-    int64_t size;
+    const char *name = NULL;
+    int64_t size = 0;
 
     if (p->token.kind == GF_TOKEN_WORD) {
         GF_TRY(gf_parse_text(p, GF_TOKEN_WORD, "a dimension", &name));
@@ -254,14 +255,15 @@ static GfStatus parse_dim(GfParser *p, GfDim *out)
         return gf_parse_expected(p, "a dimension");
     GF_TRY(gf_parse_int(p, &size));
     *out = gf_dim_const(size);
-    return size >= 1 ? GF_OK : gf_fail(p->diags, loc, GF_ERR_VALUE, "a dimension is at least 1, found %lld", (long long)size);
+    return size >= 1 ? GF_OK
+                     : gf_fail(p->diags, loc, GF_ERR_VALUE, "a dimension is at least 1, found %lld", (long long)size);
 }
 
 static GfStatus parse_dtype(GfParser *p, GfDType *out)
 {
     static const char *const texts[GF_DTYPE_COUNT] = {"f32", "bf16", "i32"};
     GfLoc loc = gf_parse_loc(p);
-    const char *word;
+    const char *word = NULL;
 
     GF_TRY(gf_parse_text(p, GF_TOKEN_WORD, "a type such as f32[tokens,8]", &word));
     for (int i = 0; i < GF_DTYPE_COUNT; i++) {

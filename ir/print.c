@@ -9,8 +9,8 @@
  * param or state, - none.  The comment is the node's own, else where it comes
  * from, "bert.json:31".
  */
-#include "ir/lex.h"
 #include "ir/ir.h"
+#include "ir/lex.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -60,7 +60,8 @@ static GfStatus check_operands(GfVerifier *v, const GfNode *n)
 
 static GfStatus check_order(GfVerifier *v)
 {
-    EACH (n, v) {
+    EACH(n, v)
+    {
         GF_TRY(check_list(v, n));
         GF_TRY(check_results(v, n));
         GF_TRY(check_operands(v, n));
@@ -116,7 +117,8 @@ static GfStatus check_all_attrs(GfVerifier *v, const GfNode *n)
 
 static GfStatus check_rows(GfVerifier *v)
 {
-    EACH (n, v) {
+    EACH(n, v)
+    {
         GF_TRY(check_counts(v, n));
         GF_TRY(check_known_attrs(v, n));
         GF_TRY(check_all_attrs(v, n));
@@ -133,8 +135,8 @@ static GfStatus check_type(GfVerifier *v, const GfNode *n, const GfType *type)
     for (uint32_t i = 0; i < type->rank; i++) {
         GfDim dim = type->dims[i];
         if (dim.symbol == GF_CONSTANT && dim.size < 1)
-            return GF_FAIL_VERIFY(v, n, "'%s' has a dimension of size %lld; sizes are at least 1",
-                                  gf_verify_show(v, n), (long long)dim.size);
+            return GF_FAIL_VERIFY(v, n, "'%s' has a dimension of size %lld; sizes are at least 1", gf_verify_show(v, n),
+                                  (long long)dim.size);
         if (dim.symbol < GF_CONSTANT || dim.symbol >= (int32_t)v->g->symbol_count)
             return GF_FAIL_VERIFY(v, n, "'%s' has a dimension that is no symbol of the graph", gf_verify_show(v, n));
     }
@@ -143,9 +145,9 @@ static GfStatus check_type(GfVerifier *v, const GfNode *n, const GfType *type)
 
 static GfStatus check_dims(GfVerifier *v)
 {
-    EACH (n, v)
-        for (uint32_t i = 0; i < n->result_count; i++)
-            GF_TRY(check_type(v, n, &n->results[i].type));
+    EACH(n, v)
+    for (uint32_t i = 0; i < n->result_count; i++)
+        GF_TRY(check_type(v, n, &n->results[i].type));
     return GF_OK;
 }
 
@@ -183,8 +185,8 @@ static GfStatus check_derived(GfVerifier *v, const GfNode *n)
 
 static GfStatus check_types(GfVerifier *v)
 {
-    EACH (n, v)
-        GF_TRY(check_derived(v, n));
+    EACH(n, v)
+    GF_TRY(check_derived(v, n));
     return GF_OK;
 }
 
@@ -249,7 +251,8 @@ static GfStatus check_names(GfVerifier *v)
     if (!names || !labels)
         return gf_fail_memory(v->diags);
     GF_TRY(check_graph_names(v));
-    EACH (n, v) {
+    EACH(n, v)
+    {
         GF_TRY(check_naming(v, n));
         if (n->name)
             names[name_count++] = (Named){n->name, n};
@@ -291,16 +294,17 @@ static GfStatus check_uses(GfVerifier *v)
 
     if (!counts)
         return gf_fail_memory(v->diags);
-    EACH (n, v) {
+    EACH(n, v)
+    {
         counts[n->id] = GF_NEW_ARRAY(v->scratch, uint32_t, n->result_count);
         if (!counts[n->id])
             return gf_fail_memory(v->diags);
         for (uint32_t i = 0; i < n->operand_count; i++)
             counts[gf_operand(n, i)->node->id][gf_operand(n, i)->index]++;
     }
-    EACH (n, v)
-        for (uint32_t i = 0; i < n->result_count; i++)
-            GF_TRY(check_list_of_uses(v, &n->results[i], counts[n->id][i]));
+    EACH(n, v)
+    for (uint32_t i = 0; i < n->result_count; i++)
+        GF_TRY(check_list_of_uses(v, &n->results[i], counts[n->id][i]));
     return GF_OK;
 }
 
@@ -312,7 +316,8 @@ static GfStatus check_once(GfVerifier *v, GfOp op)
 
     if (!seen)
         return gf_fail_memory(v->diags);
-    EACH (n, v) {
+    EACH(n, v)
+    {
         if (n->op != op)
             continue;
         const GfNode *target = gf_operand(n, 0)->node;
@@ -352,7 +357,8 @@ static GfStatus check_outputs(GfVerifier *v, const GfNode *ret)
 
 static GfStatus check_return(GfVerifier *v)
 {
-    EACH (n, v) {
+    EACH(n, v)
+    {
         if (n->op == GF_OP_RETURN && n->next)
             return GF_FAIL_VERIFY(v, n->next, "'%s' stands behind the 'return'", gf_verify_show(v, n->next));
     }

@@ -18,8 +18,8 @@
 
 /* Nodes contracted by kernel; a node without one is a group of its own. */
 typedef struct Groups {
-    uint32_t *of;      /* node id -> group: the id of the kernel's first node */
-    uint32_t *waiting; /* operands from groups that are not done */
+    uint32_t *of;           /* node id -> group: the id of the kernel's first node */
+    uint32_t *waiting;      /* operands from groups that are not done */
     const GfNode **members; /* group -> a node of it */
     const GfNode **next;    /* node id -> the next node of its group */
 } Groups;
@@ -137,7 +137,7 @@ static GfStatus check_kernel_numbers(GfVerifier *v)
 
 GfStatus gf_verify_kernels(GfVerifier *v)
 {
-    Groups groups;
+    Groups groups = {0};
     uint32_t *stack = GF_NEW_ARRAY(v->scratch, uint32_t, v->g->next_id);
 
     if (!stack)
@@ -293,7 +293,7 @@ static bool may_share(const Plan *p, const Life *a, const Life *b)
     if (old->read < new->written)
         return true;
     return old->read == new->written && old->written < new->written && old->begin == new->begin &&
-           old->end == new->end && works_in_place(&p->kernels[new->written]);
+           old->end == new->end &&works_in_place(&p->kernels[new->written]);
 }
 
 static int compare_lives(const void *a, const void *b)
@@ -310,9 +310,9 @@ static GfStatus check_overlaps(Plan *p)
         for (uint32_t j = i + 1; j < p->count && p->lives[j].begin < p->lives[i].end; j++) {
             const Life *a = &p->lives[i], *b = &p->lives[j];
             if (!may_share(p, a, b))
-                return GF_FAIL_VERIFY(p->v, b->value->node, "'%s' at +%lld overlaps '%s' at +%lld, alive at the same time",
-                                      show_value(p->v, b->value), (long long)b->begin, show_value(p->v, a->value),
-                                      (long long)a->begin);
+                return GF_FAIL_VERIFY(
+                    p->v, b->value->node, "'%s' at +%lld overlaps '%s' at +%lld, alive at the same time",
+                    show_value(p->v, b->value), (long long)b->begin, show_value(p->v, a->value), (long long)a->begin);
         }
     }
     return GF_OK;

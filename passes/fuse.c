@@ -67,22 +67,11 @@ static bool is_near(const Fuse *f, const GfNode *a, const GfNode *b)
 
 /* ---- 1. prologues --------------------------------------------------------------------- */
 
-static bool feeds_prologue_slot(const Fuse *f, const GfNode *n)
+/* Users first, so that a chain grows from the product. */
+static void merge_prologues(Fuse *f, GfNode *const *nodes, size_t count)
 {
-    const GfUse *use = is_map(n) && n->result_count == 1 ? n->results[0].uses : NULL;
-
-    if (!use || use->next)
-        return false;
-    return gf_kernel_takes_prologue(use, f->cx->target) || gf_kernel_is_prologue(use->user);
-}
-
-/* Backwards, so that a chain grows from the product. */
-static void merge_prologues(Fuse *f)
-{
-    for (GfNode *n = f->g->last; n; n = n->prev) {
-        if (feeds_prologue_slot(f, n))
-            gf_groups_merge(&f->groups, n, n->results[0].uses->user);
-    }
+    for (size_t i = 0; i < count; i++)
+        gf_groups_merge(&f->groups, nodes[i], nodes[i]->results[0].uses->user);
 }
 
 /* ---- 2. column sums --------------------------------------------------------------------- */
@@ -134,8 +123,7 @@ static void merge_sums(Fuse *f, GfNode *n)
 
 static void merge_column_sums(Fuse *f)
 {
-    GF_EACH_NODE(n, f->g)
-    {
+    GF_EACH_NODE (n, f->g) {
         if (class_of(n) != GF_CLASS_COLSUM)
             continue;
         merge_maps_above(f, n);
@@ -168,8 +156,7 @@ static void join_producers(Fuse *f, GfNode *n, GfKernelKind kind)
 
 static void merge_chains(Fuse *f)
 {
-    GF_EACH_NODE(n, f->g)
-    {
+    GF_EACH_NODE (n, f->g) {
         bool joins = is_map(n) || class_of(n) == GF_CLASS_ROW;
         if (!joins || gf_kernel_is_prologue(n))
             continue;
@@ -187,8 +174,7 @@ static void merge_scalars(Fuse *f)
 {
     GfNode *last = NULL;
 
-    GF_EACH_NODE(n, f->g)
-    {
+    GF_EACH_NODE (n, f->g) {
         if (!is_map(n) || n->results[0].type.rank != 0)
             continue;
         if (!last || !gf_groups_merge(&f->groups, last, n))
@@ -238,23 +224,25 @@ static GfStatus number_positions(Fuse *f)
     f->position = GF_NEW_ARRAY(f->cx->scratch, uint32_t, gf_graph_ids(f->g));
     if (!f->position)
         return gf_fail_memory(f->cx->diags);
-    GF_EACH_NODE(n, f->g)
-    f->position[n->id] = at++;
+    GF_EACH_NODE (n, f->g)
+        f->position[n->id] = at++;
     return GF_OK;
 }
 
 GfStatus gf_pass_fuse(GfPassCtx *cx, GfGraph *g)
 {
     Fuse f = {.cx = cx, .g = g};
+    GfNode **prologues;
+    size_t prologue_count;
 
-    GF_TRY(gf_fuse_split_prologues(cx, g));
+    GF_TRY(gf_fuse_split_prologues(cx, g, &prologues, &prologue_count));
     GF_TRY(gf_groups_init(&f.groups, cx, g));
     GF_TRY(number_positions(&f));
-    merge_prologues(&f);
+    merge_prologues(&f, prologues, prologue_count);
     merge_column_sums(&f);
     merge_chains(&f);
     merge_scalars(&f);
-    GF_TRY(gf_fuse_place_constants(cx, g));
+    GF_TRY(gf_fuse_place_constants(cx, g, f.position));
     GF_TRY(number_kernels(&f));
     return cx->scratch->failed ? gf_fail_memory(cx->diags) : GF_OK;
 }

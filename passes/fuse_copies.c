@@ -101,9 +101,23 @@ static bool is_repeated(const GfNode *n, const GfTarget *target, const bool *rep
     return true;
 }
 
+typedef struct List {
+    GfNode **nodes;
+    size_t count, capacity;
+} List;
+
+static GfStatus list_add(List *list, GfPassCtx *cx, GfNode *n)
+{
+    list->nodes = gf_arena_grow(cx->scratch, list->nodes, list->count, &list->capacity, sizeof *list->nodes);
+    if (!list->nodes)
+        return gf_fail_memory(cx->diags);
+    list->nodes[list->count++] = n;
+    return GF_OK;
+}
+
 /* One copy for each use but the last of the list, which keeps `n`; each stands
  * right before its use. */
-static GfStatus split_uses(GfPassCtx *cx, GfGraph *g, GfNode *n)
+static GfStatus split_uses(GfPassCtx *cx, GfGraph *g, GfNode *n, List *list)
 {
     GfValue *v = gf_result(n);
 
@@ -112,27 +126,28 @@ static GfStatus split_uses(GfPassCtx *cx, GfGraph *g, GfNode *n)
         GfNode *copy;
         GF_TRY(copy_node(cx, g, n, use->user, &copy));
         gf_set_operand(use->user, (uint32_t)(use - use->user->operands), gf_result(copy));
+        GF_TRY(list_add(list, cx, copy));
     }
     gf_move_before(g, n, v->uses->user);
-    return GF_OK;
+    return list_add(list, cx, n);
 }
 
-GfStatus gf_fuse_split_prologues(GfPassCtx *cx, GfGraph *g)
+GfStatus gf_fuse_split_prologues(GfPassCtx *cx, GfGraph *g, GfNode ***nodes, size_t *count)
 {
-    uint32_t ids = gf_graph_ids(g);
-    bool *repeated = GF_NEW_ARRAY(cx->scratch, bool, ids);
-    GfNode **marked = GF_NEW_ARRAY(cx->scratch, GfNode *, ids);
-    uint32_t count = 0;
+    bool *repeated = GF_NEW_ARRAY(cx->scratch, bool, gf_graph_ids(g));
+    List marked = {0}, split = {0};
 
-    if (!repeated || !marked)
+    if (!repeated)
         return gf_fail_memory(cx->diags);
     for (GfNode *n = g->last; n; n = n->prev) {
         repeated[n->id] = is_repeated(n, cx->target, repeated);
         if (repeated[n->id])
-            marked[count++] = n;
+            GF_TRY(list_add(&marked, cx, n));
     }
-    for (uint32_t i = 0; i < count; i++)
-        GF_TRY(split_uses(cx, g, marked[i]));
+    for (size_t i = 0; i < marked.count; i++)
+        GF_TRY(split_uses(cx, g, marked.nodes[i], &split));
+    *nodes = split.nodes;
+    *count = split.count;
     return GF_OK;
 }
 
@@ -171,7 +186,21 @@ static bool must_be_stored(const GfNode *n)
     return !n->results[0].uses;
 }
 
-static GfStatus place_constant(GfPassCtx *cx, GfGraph *g, GfNode *n)
+/* Right before the first of its users: a constant says nothing about when its
+ * kernel should run. */
+static void move_to_user(GfGraph *g, GfNode *n, const uint32_t *position)
+{
+    GfNode *first = NULL;
+
+    for (const GfUse *u = n->results[0].uses; u; u = u->next) {
+        if (!first || position[u->user->id] < position[first->id])
+            first = u->user;
+    }
+    if (first)
+        gf_move_before(g, n, first);
+}
+
+static GfStatus place_constant(GfPassCtx *cx, GfGraph *g, GfNode *n, const uint32_t *position)
 {
     GfValue *v = gf_result(n);
     int32_t own = must_be_stored(n) ? g->next_kernel++ : v->uses->user->kernel;
@@ -182,17 +211,22 @@ static GfStatus place_constant(GfPassCtx *cx, GfGraph *g, GfNode *n)
         GF_TRY(copy_node(cx, g, n, n->next, &copy));
         copy->kernel = kernel;
         move_uses(v, gf_result(copy), kernel);
+        move_to_user(g, copy, position);
     }
     n->kernel = own;
+    move_to_user(g, n, position);
     return GF_OK;
 }
 
-GfStatus gf_fuse_place_constants(GfPassCtx *cx, GfGraph *g)
+GfStatus gf_fuse_place_constants(GfPassCtx *cx, GfGraph *g, const uint32_t *position)
 {
-    GF_EACH_NODE(n, g)
-    {
+    List constants = {0}; /* first, since copies are added and all are moved */
+
+    GF_EACH_NODE (n, g) {
         if (n->op == GF_OP_CONST)
-            GF_TRY(place_constant(cx, g, n));
+            GF_TRY(list_add(&constants, cx, n));
     }
+    for (size_t i = 0; i < constants.count; i++)
+        GF_TRY(place_constant(cx, g, constants.nodes[i], position));
     return GF_OK;
 }

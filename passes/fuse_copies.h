@@ -5,11 +5,13 @@
 #include "passes/groups.h"
 
 /* Give every product that can load an elementwise value as a prologue a copy of
- * it of its own: see fuse.c, step 1. */
-GfStatus gf_fuse_split_prologues(GfPassCtx *cx, GfGraph *g);
+ * it of its own: see fuse.c, step 1.  `nodes` are all these values, each with one
+ * use, users before what they read; in cx->scratch. */
+GfStatus gf_fuse_split_prologues(GfPassCtx *cx, GfGraph *g, GfNode ***nodes, size_t *count);
 
 /* Give every kernel a copy of the constants that it reads, and a kernel to those
- * that must be in memory: see fuse.c, step 6. */
-GfStatus gf_fuse_place_constants(GfPassCtx *cx, GfGraph *g);
+ * that must be in memory: see fuse.c, step 6.  `position`: of nodes in the graph,
+ * by id. */
+GfStatus gf_fuse_place_constants(GfPassCtx *cx, GfGraph *g, const uint32_t *position);
 
 #endif

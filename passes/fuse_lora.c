@@ -10,14 +10,14 @@
  * dropout(ds A), also where several of these are added up in a chain.
  *
  * For each product L with a constant inner size of at most 64, in order:
- *   1. Climb from L over nodes that are linear in it (dropout, scale, neg), each
- *      with one use, to an add.
- *   2. Search the other operand of the add, down through elementwise nodes of
+ *   1. Climb from L over nodes of one use that are linear in it (dropout, scale,
+ *      neg, add).
+ *   2. At each add, search the other operand, down through elementwise nodes of
  *      one use, for the nearest product with a larger inner size.
- *   3. Merge L, that product, both chains and the add into one kernel.  Where
- *      the tile has no room for another product (target->products_limit), L's
- *      kernel takes only its own chain and the add: it reads the other operand
- *      from memory, and still L is not stored.
+ *   3. At the first add where its tile has room (target->products_limit), merge
+ *      L, that product and all nodes on the way into one kernel.
+ *   4. Where no tile has room, L's kernel takes only what leads to the first
+ *      add: it reads the other operand from memory, and still L is not stored.
  *
  * Legal because kernel numbers change no value; gf_groups_merge refuses what is
  * not convex or not a tile.  O(nodes).
@@ -66,16 +66,24 @@ static GfUse *only_use(const GfNode *n)
     return use && !use->next ? use : NULL;
 }
 
-/* Step 1: from `low` up to the slot of an add; the nodes between go into `chain`. */
-static GfUse *climb_to_add(GfNode *low, Chain *chain)
+static bool push(Chain *chain, GfNode *n)
 {
-    GfUse *use = only_use(low);
+    if (chain->count == MAX_CHAIN)
+        return false;
+    chain->nodes[chain->count++] = n;
+    return true;
+}
+
+/* Step 1: from the result of `n` up to the slot of an add; the nodes between go
+ * into `chain`.  NULL where there is none. */
+static GfUse *climb_to_add(const GfNode *n, Chain *chain)
+{
+    GfUse *use = only_use(n);
 
     while (use && use->user->op != GF_OP_ADD) {
         bool linear = is_map(use->user) && gf_op_has(use->user->op, GF_LINEAR_MAP) && use == use->user->operands;
-        if (!linear || chain->count == MAX_CHAIN)
+        if (!linear || !push(chain, use->user))
             return NULL;
-        chain->nodes[chain->count++] = use->user;
         use = only_use(use->user);
     }
     return use;
@@ -90,9 +98,8 @@ static GfNode *find_partner(GfValue *v, const GfNode *low, Chain *chain)
         return NULL;
     if (is_product(n))
         return has_larger_inner(n, low) ? n : NULL;
-    if (!is_map(n) || chain->count == MAX_CHAIN)
+    if (!is_map(n) || !push(chain, n))
         return NULL;
-    chain->nodes[chain->count++] = n;
     for (uint32_t i = n->operand_count; i-- > 0;) {
         GfNode *found = find_partner(gf_operand(n, i), low, chain);
         if (found)
@@ -102,30 +109,48 @@ static GfNode *find_partner(GfValue *v, const GfNode *low, Chain *chain)
     return NULL;
 }
 
-static bool merge_chain(GfGroups *s, GfNode *low, const Chain *chain)
+static bool merge_nodes(GfGroups *s, GfNode *low, GfNode *const *nodes, uint32_t count)
 {
     bool all = true;
 
-    for (uint32_t i = 0; i < chain->count; i++)
-        all &= gf_groups_merge(s, low, chain->nodes[i]);
+    for (uint32_t i = 0; i < count; i++)
+        all &= gf_groups_merge(s, low, nodes[i]);
     return all;
 }
 
-/* Step 3.  True when the result of `low` has become internal to a kernel. */
+static GfValue *other_operand(const GfUse *slot)
+{
+    return gf_operand(slot->user, slot == slot->user->operands ? 1 : 0);
+}
+
+/* Step 3 at one add, the last of `up`.  `found`: there was a product at all. */
+static bool fuse_at(GfGroups *s, GfNode *low, GfValue *other, const Chain *up, bool *found)
+{
+    Chain down = {0};
+    GfNode *partner = find_partner(other, low, &down);
+
+    *found |= partner != NULL;
+    if (!partner || !gf_groups_merge(s, low, partner))
+        return false;
+    merge_nodes(s, low, down.nodes, down.count);
+    return merge_nodes(s, low, up->nodes, up->count);
+}
+
+/* True when the result of `low` has become internal to a kernel. */
 static bool fuse_product(GfGroups *s, GfNode *low)
 {
-    Chain up = {0}, down = {0};
-    GfUse *slot = climb_to_add(low, &up);
-    if (!slot)
-        return false;
-    GfNode *add = slot->user;
-    GfValue *other = gf_operand(add, slot == add->operands ? 1 : 0);
-    GfNode *partner = find_partner(other, low, &down);
-    if (!partner || !gf_type_eq(&add->results[0].type, &low->results[0].type))
-        return false;
-    if (gf_groups_merge(s, low, partner))
-        merge_chain(s, low, &down);
-    return merge_chain(s, low, &up) && gf_groups_merge(s, low, add);
+    Chain up = {0};
+    uint32_t first_add = 0;
+    bool found = false;
+
+    for (GfUse *slot = climb_to_add(low, &up); slot; slot = climb_to_add(slot->user, &up)) {
+        if (!gf_type_eq(&slot->user->results[0].type, &low->results[0].type) || !push(&up, slot->user))
+            break;
+        if (fuse_at(s, low, other_operand(slot), &up, &found))
+            return true;
+        first_add = first_add ? first_add : up.count;
+    }
+    return found && merge_nodes(s, low, up.nodes, first_add);
 }
 
 /* Nodes that are alone have no kernel yet: that is for `fuse` to say. */
@@ -147,8 +172,7 @@ GfStatus gf_pass_fuse_lora(GfPassCtx *cx, GfGraph *g)
     GfGroups s;
 
     GF_TRY(gf_groups_init(&s, cx, g));
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (is_low_rank(n) && fuse_product(&s, n))
             cx->counts[0]++;
     }

@@ -212,8 +212,10 @@ static void forward_head(Emit *e, const Head *h)
         if (h->lse)
             ll_store_f(l, lse, h->lse, ll_add(l, index, h->head));
     }
-    normalize(e, h, rows, sum);
-    weighted_rows(e, h, h->pr, h->v, 1, rows, h->y, acc);
+    if (h->y) {
+        normalize(e, h, rows, sum);
+        weighted_rows(e, h, h->pr, h->v, 1, rows, h->y, acc);
+    }
     ll_end(l, &first);
 }
 

@@ -90,22 +90,37 @@ const CpuOp cpu_dropout = {.element = dropout_element};
 /* The number of elements of the result, as a float. */
 static V element_count(Emit *e, const GfNode *n)
 {
-    V count = ll_i(e->l, 1);
-    for (uint32_t i = 0; i < n->results[0].type.rank; i++)
+    V count = e->flat ? e->elements : ll_i(e->l, 1);
+    for (uint32_t i = 0; !e->flat && i < n->results[0].type.rank; i++)
         count = ll_mul(e->l, count, emit_dim(e, n->results[0].type.dims[i]));
     return ll_convert(e->l, count, e->l->f32);
 }
 
 UNARY(mean_grad, ll_fdiv(l, x, ll_splat(l, element_count(e, n))))
 
+/* table[ids[j]] for the columns j at p of a table that is a vector. */
+static V gather_elements(Emit *e, V table, V ids, Point p)
+{
+    Ll *l = e->l;
+    V index = LLVMBuildBitCast(l->b, ll_vload(l, ids, p.col, p.mask), l->vi, "");
+    V pointers = LLVMBuildGEP2(l->b, l->f32, table, &index, 1, "");
+    LLVMTypeRef types[] = {l->vf, LLVMTypeOf(pointers)};
+    V args[] = {pointers, ll_i32(l, 4), p.mask ? p.mask : LLVMConstAllOnes(l->vm), ll_vf(l, 0)};
+
+    return ll_intrinsic(l, "llvm.masked.gather", types, 2, args, 4);
+}
+
 static V gather_element(Emit *e, const GfNode *n, uint32_t result, Point p)
 {
     Ll *l = e->l;
     Shape s = emit_shape(&n->results[0].type);
-    V id = ll_load_i32(l, emit_base(e, gf_operand(n, 1)), p.row);
+    V table = emit_base(e, gf_operand(n, 0)), ids = emit_base(e, gf_operand(n, 1));
 
     (void)result;
-    return ll_vload(l, emit_base(e, gf_operand(n, 0)), ll_add(l, ll_mul(l, id, emit_dim(e, s.cols)), p.col), p.mask);
+    if (n->results[0].type.rank == 1)
+        return gather_elements(e, table, ids, p);
+    V id = ll_load_i32(l, ids, p.row);
+    return ll_vload(l, table, ll_add(l, ll_mul(l, id, emit_dim(e, s.cols)), p.col), p.mask);
 }
 
 const CpuOp cpu_gather = {.element = gather_element};

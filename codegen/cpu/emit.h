@@ -32,6 +32,7 @@ struct Emit {
     bool *inside;    /* by node id: node belongs to the region */
     V *memo;         /* by node id * 3 + result: value at the current point */
     bool flat;       /* points are linear: row 0, col = index of the element */
+    V elements;      /* flat: how many; the code must not depend on the domain's shape */
     SourceFn source; /* may be NULL */
     void *self;      /* of source */
     int64_t scratch_size;

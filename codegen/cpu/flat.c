@@ -64,7 +64,8 @@ GfStatus cpu_emit_flat(Emit *e, const char *name)
     Ll *l = e->l;
     GF_TRY(emit_begin(e, name, 0));
     e->flat = true;
-    V total = element_total(e), task = ll_load_i64(l, e->scalars, e->r->random_count + 2);
+    e->elements = element_total(e);
+    V total = e->elements, task = ll_load_i64(l, e->scalars, e->r->random_count + 2);
     V from = ll_mul(l, e->begin, task), to = ll_min(l, ll_mul(l, e->end, task), total);
     V whole = ll_sub(l, to, ll_srem(l, ll_sub(l, to, from), ll_i(l, l->width)));
 

@@ -171,10 +171,17 @@ static void clear_range(Ll *l, V base, V from, V to)
     ll_fi(l, &rest);
 }
 
+/* Rows that are addressed: a vector has one element a row. */
+static Shape addressed(const GfType *type)
+{
+    Shape s = emit_shape(type);
+    return type->rank == 1 ? (Shape){s.cols, gf_dim_const(1)} : s;
+}
+
 static GfStatus scatter_add_kernel(Emit *e, const GfNode *n)
 {
     Ll *l = e->l;
-    Shape table = emit_shape(&n->results[0].type), x = emit_shape(&gf_operand(n, 0)->type);
+    Shape table = addressed(&n->results[0].type), x = addressed(&gf_operand(n, 0)->type);
     V cols = emit_dim(e, table.cols), rows = emit_dim(e, table.rows), out = emit_base(e, &n->results[0]);
     V ids = emit_base(e, gf_operand(n, 1)), from = emit_base(e, gf_operand(n, 0));
 

@@ -7,16 +7,16 @@
 #define GF_FRONTEND_CLI_CLI_H
 
 /* X(name, meaning): gf_cmd_NAME runs `graft NAME`. */
-#define GF_COMMAND_TABLE(X)                                                                                           \
-    X(compile, "compile a model to a training step and say what it holds")                                            \
-    X(train, "train the variants of a job and compare them")                                                          \
-    X(eval, "evaluate a trained model on data")                                                                       \
-    X(inspect, "show what a checkpoint or another file holds")                                                        \
-    X(opt, "run passes over text IR")                                                                                 \
-    X(passes, "list the passes, or describe one")                                                                     \
-    X(ops, "list the ops, or describe one")                                                                           \
-    X(explain, "explain an error code, a pass or an op")                                                              \
-    X(tokenize, "lines of text to token ids")                                                                         \
+#define GF_COMMAND_TABLE(X)                                                                                            \
+    X(compile, "compile a model to a training step and say what it holds")                                             \
+    X(train, "train the variants of a job and compare them")                                                           \
+    X(eval, "evaluate a trained model on data")                                                                        \
+    X(inspect, "show what a checkpoint or another file holds")                                                         \
+    X(opt, "run passes over text IR")                                                                                  \
+    X(passes, "list the passes, or describe one")                                                                      \
+    X(ops, "list the ops, or describe one")                                                                            \
+    X(explain, "explain an error code, a pass or an op")                                                               \
+    X(tokenize, "lines of text to token ids")                                                                          \
     X(metrics, "accuracy, precision, recall and F1 of predictions")
 
 #define X(name, meaning) int gf_cmd_##name(int argc, char **argv);

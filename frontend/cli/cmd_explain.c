@@ -25,25 +25,22 @@ static const char text_ERR_IO[] =
     "  train.txt: error GF0002: cannot open: No such file or directory\n\n"
     "The operating system refused; its reason stands at the end.  Relative paths in a job are\n"
     "relative to the file that holds them.\n";
-static const char text_ERR_USAGE[] =
-    "  graft: error GF0003: 'graft opt' has no option '--pases'\n"
-    "    note: did you mean '--passes'?\n\n"
-    "'graft COMMAND --help' lists what a command takes.  The exit code is 2.\n";
+static const char text_ERR_USAGE[] = "  graft: error GF0003: 'graft opt' has no option '--pases'\n"
+                                     "    note: did you mean '--passes'?\n\n"
+                                     "'graft COMMAND --help' lists what a command takes.  The exit code is 2.\n";
 static const char text_ERR_SYNTAX[] =
     "  step.gir:4:22: error GF0101: expected ':' and the type of the result, found the end of the line\n"
     "    4 |   %2 = gather %1, %ids\n"
     "      |                       ^\n\n"
     "The text cannot be read at this place: JSON, text IR, or bytes that are not UTF-8.\n";
-static const char text_ERR_KEY[] =
-    "  lora.json:3:3: error GF0102: unknown key 'trian'\n"
-    "    note: did you mean 'train'?\n\n"
-    "A key of a model, variant or job is not known, is missing, or stands twice.\n";
+static const char text_ERR_KEY[] = "  lora.json:3:3: error GF0102: unknown key 'trian'\n"
+                                   "    note: did you mean 'train'?\n\n"
+                                   "A key of a model, variant or job is not known, is missing, or stands twice.\n";
 static const char text_ERR_VALUE[] =
     "  job.json:9:24: error GF0103: 'learning_rate' must be a number, found a string\n\n"
     "A value has the wrong type or lies outside of what is possible.\n";
-static const char text_ERR_NAME[] =
-    "  bert.json:14:30: error GF0104: 'hidden' is not defined\n\n"
-    "A name is used before it is defined, is defined twice, or refers to itself.\n";
+static const char text_ERR_NAME[] = "  bert.json:14:30: error GF0104: 'hidden' is not defined\n\n"
+                                    "A name is used before it is defined, is defined twice, or refers to itself.\n";
 static const char text_ERR_VERIFY[] =
     "  step.gir:9:3: error GF0201: '%w' has a second 'update'\n\n"
     "The graph breaks an invariant; ir/ir.h lists them.  From text IR that is a mistake in the\n"
@@ -80,16 +77,13 @@ static const char text_ERR_TENSOR[] =
     "  model.safetensors: error GF0602: 'classifier.weight' is f32[2,768], the model needs f32[6,768]\n\n"
     "The checkpoint lacks a tensor of the model or holds it with another shape or dtype.\n"
     "'graft inspect FILE' lists what a checkpoint holds.\n";
-static const char text_ERR_DATA[] =
-    "  train.txt:17:1: error GF0701: the line has no ';'\n\n"
-    "A data file is empty, or a line is not as \"format\" in the job says.\n";
-static const char text_ERR_LABEL[] =
-    "  train.txt:17:20: error GF0702: 'angry' is no label\n"
-    "    note: did you mean 'anger'?\n\n"
-    "A label is not among \"labels\" in the job.\n";
-static const char text_ERR_TOKENIZER[] =
-    "  vocab.txt: error GF0703: the special token '[CLS]' is missing\n\n"
-    "The vocabulary is damaged, or is not one of a WordPiece tokenizer.\n";
+static const char text_ERR_DATA[] = "  train.txt:17:1: error GF0701: the line has no ';'\n\n"
+                                    "A data file is empty, or a line is not as \"format\" in the job says.\n";
+static const char text_ERR_LABEL[] = "  train.txt:17:20: error GF0702: 'angry' is no label\n"
+                                     "    note: did you mean 'anger'?\n\n"
+                                     "A label is not among \"labels\" in the job.\n";
+static const char text_ERR_TOKENIZER[] = "  vocab.txt: error GF0703: the special token '[CLS]' is missing\n\n"
+                                         "The vocabulary is damaged, or is not one of a WordPiece tokenizer.\n";
 
 typedef struct Explanation {
     int number;

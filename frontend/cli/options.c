@@ -142,7 +142,10 @@ static void print_option(const GfOptionSpec *option, size_t width, FILE *out)
 {
     bool letter = !option->key[1];
     int padding = (int)(width - written_length(option)) + letter;
-    fprintf(out, "  %s%s%s%s%*s  %s\n", letter ? "-" : "--", option->key, !option->value ? "" : letter ? " " : "=",
+    fprintf(out, "  %s%s%s%s%*s  %s\n", letter ? "-" : "--", option->key,
+            !option->value ? ""
+            : letter       ? " "
+                           : "=",
             option->value ? option->value : "", padding, "", option->help);
 }
 

@@ -41,7 +41,7 @@ typedef struct GfOptions {
     struct GfOptionGiven {
         const GfOptionSpec *option;
         const char *value; /* "" for options without a value */
-    } *given;              /* in the order of the command line */
+    } * given;             /* in the order of the command line */
     size_t given_count;
     const char **arguments;
     size_t argument_count;

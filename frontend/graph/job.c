@@ -83,8 +83,11 @@ static GfStatus add_wanted(Selection *s, Wanted wanted)
 static GfStatus is_called(Selection *s, const Wanted *item, const char *name, bool *yes)
 {
     GfVariant variant;
+    const char *stem = gf_path_stem(&s->job->arena, item->path);
 
-    *yes = strcmp(gf_path_stem(&s->job->arena, item->path), name) == 0;
+    if (!stem)
+        return gf_fail_memory(s->diags);
+    *yes = strcmp(stem, name) == 0;
     if (*yes)
         return GF_OK;
     GF_TRY(gf_variant_load(&variant, item->path, NULL, 0, s->diags));

@@ -135,7 +135,7 @@ static const GfStTensor *find_in_file(const GfSafetensors *file, GfArena *scratc
 
 static bool may_lack(const GfStoreSource *source, const char *name)
 {
-    return gf_match(source->fresh, name) || gf_match(adapter_patterns, name);
+    return source->fresh && (gf_match(source->fresh, name) || gf_match(adapter_patterns, name));
 }
 
 /* ---- places ---- */

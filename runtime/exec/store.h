@@ -42,7 +42,7 @@ typedef struct GfStoreSource {
     const char *prefix;     /* that names in the file may lack: "bert."; "" for none */
     const GfRename *renames; /* old endings of names */
     size_t rename_count;
-    const char *fresh; /* patterns of names that the file may lack; adapters (*.lora_A, *.lora_B) always may */
+    const char *fresh; /* patterns of names that the file may lack, and adapters (*.lora_A, *.lora_B); NULL: none */
     uint64_t seed;     /* of initializers */
 } GfStoreSource;
 

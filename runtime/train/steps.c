@@ -185,10 +185,11 @@ static void bind_scalars(GfExec *exec, const GfStepInputs *in)
 
 GfStatus gf_steps_run(GfExec *exec, const GfBatch *batch, const GfStepInputs *inputs, GfDiags *diags)
 {
+    static const GfStepInputs none = {0}; /* attention without dropout still names the generator */
+
     GF_TRY(gf_exec_size(exec, "tokens", batch->tokens, diags));
     GF_TRY(gf_exec_size(exec, "seqs", batch->seqs, diags));
     bind_batch(exec, batch);
-    if (inputs)
-        bind_scalars(exec, inputs);
+    bind_scalars(exec, inputs ? inputs : &none);
     return gf_exec_run(exec, diags);
 }

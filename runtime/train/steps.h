@@ -56,7 +56,7 @@ typedef struct GfStepInputs {
     double loss_scale; /* sequences of the micro-batch / sequences of the whole step */
 } GfStepInputs;
 
-/* Bind a batch and, unless NULL, the scalars, and run.
+/* Bind a batch and the scalars (NULL: zeros, for evaluation), and run.
  * Errors: GF_ERR_VALUE the batch is larger than planned. */
 GfStatus gf_steps_run(GfExec *exec, const GfBatch *batch, const GfStepInputs *inputs, GfDiags *diags);
 

@@ -108,7 +108,8 @@ static bool check_counters(const GoldenCase *c, const GfPassReport *reports, siz
         if (!find_counter(reports, count, p, length, &sum))
             fine = golden_fail(c, "no pass counts '%.*s'", (int)length, p);
         else if (sum != atoll(p + length + 1))
-            fine = golden_fail(c, "%.*s is %lld instead of %lld", (int)length, p, (long long)sum, atoll(p + length + 1));
+            fine =
+                golden_fail(c, "%.*s is %lld instead of %lld", (int)length, p, (long long)sum, atoll(p + length + 1));
     }
     return fine;
 }

@@ -33,6 +33,7 @@ typedef struct KernelCase {
     const char *processor; /* NULL: the host's */
     const char *passes;    /* before plan-memory; NULL: "fuse" */
     double tolerance;      /* relative to the norm of the reference */
+    double typical;        /* of an element: where few elements cancel, the norm counts as if they were this large */
     const KernelSizes *sizes;
     size_t size_count;
     int32_t step;          /* bound to %step */
@@ -40,6 +41,9 @@ typedef struct KernelCase {
 
 /* Fails the test, naming the graph, when anything differs. */
 void kernel_check(const KernelCase *c);
+
+/* y[i] = the graph's output y for its input x : f32[tokens], compiled. */
+void kernel_map(const char *lines, const char *processor, const float *x, float *y, int64_t count);
 
 /* Whether this machine runs code for the processor. */
 bool kernel_can_run(const char *processor);

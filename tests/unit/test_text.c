@@ -325,54 +325,57 @@ static void errors_show_their_line(void **state)
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-/* The sample with so many nodes that its graph needs many blocks of an arena. */
-static char *long_text(size_t *length)
+enum { CHAIN_NODES = 1000, CHAIN_LINE = 80 };
+
+/* So many nodes that every arena needs several blocks. */
+static char *chain_text(void)
 {
-    enum { NODES = 1500, LINE = 80 };
-    char *text = malloc(sizeof sample + NODES * LINE);
-    const char *rest = strstr(sample, "  update");
+    char *text = malloc(CHAIN_NODES * CHAIN_LINE);
 
     assert_non_null(text);
-    *length = (size_t)(rest - sample);
-    memcpy(text, sample, *length);
-    for (int i = 0; i < NODES; i++)
-        *length += (size_t)sprintf(text + *length, "  %%y%d = scale %%w {by = 2.0} : f32[16,16] @k%d +%d\n", i, i + 7,
-                                   1088 + 1024 * i);
-    memcpy(text + *length, rest, strlen(rest) + 1);
-    char *size = strstr(text, "1088");
-    memcpy(size, "9999999", 7); /* over " {" and the newline */
-    memmove(size + 9, size + 6, strlen(size + 6) + 1);
+    size_t length = (size_t)sprintf(text, "// head\ngraph @g(tokens) {\n  %%0 = input : f32[tokens,8]\n");
+    for (int i = 1; i < CHAIN_NODES - 2; i++)
+        length += (size_t)sprintf(
+            text + length, "  // lead\n  %%%d = scale %%%d {by = 2.0} : f32[tokens,8] @k3 // a:%d\n", i, i - 1, i);
+    sprintf(text + length, "  return y = %%%d\n}\n", CHAIN_NODES - 3);
     return text;
 }
 
-/* Whichever allocation fails, the text's, the graph's or the diagnostics', the
- * status says so and nothing is left. */
-static void every_failing_allocation(void **state)
+/* Parses with the nth allocation failing, for all n: the status says so, whether
+ * it was the text's, the graph's or the diagnostics' memory, and nothing is left. */
+static void fail_each_allocation(const char *text)
 {
-    (void)state;
-    long needed = 1;
+    GfStatus status = GF_ERR_MEMORY;
+    long n;
 
-    for (long n = 0; n < needed; n++) {
+    for (n = 0; status != GF_OK; n++) {
         FailingAlloc alloc;
         GfDiags diags;
         GfGraph *g;
         failing_alloc_init(&alloc, n);
         gf_diags_init(&diags, &alloc.allocator);
-        assert_int_equal(gf_graph_parse("t.gir", sample, sizeof sample - 1, &alloc.allocator, &g, &diags),
-                         GF_ERR_MEMORY);
-        assert_null(g);
-        assert_int_equal(diags.first->status, GF_ERR_MEMORY);
-        gf_diags_free(&diags);
-        assert_int_equal(alloc.live, 0);
-        failing_alloc_init(&alloc, -1);
-        gf_diags_init(&diags, &alloc.allocator);
-        assert_int_equal(gf_graph_parse("t.gir", sample, sizeof sample - 1, &alloc.allocator, &g, &diags), GF_OK);
-        needed = alloc.count;
+        status = gf_graph_parse("t.gir", text, strlen(text), &alloc.allocator, &g, &diags);
+        if (status != GF_OK) {
+            assert_int_equal(status, GF_ERR_MEMORY);
+            assert_int_equal(diags.first->status, GF_ERR_MEMORY);
+            assert_null(g);
+        }
         gf_graph_free(g);
         gf_diags_free(&diags);
         assert_int_equal(alloc.live, 0);
     }
-    assert_true(needed > 2);
+    assert_true(n > 3);
+}
+
+static void every_failing_allocation(void **state)
+{
+    (void)state;
+    char *chain = chain_text();
+
+    assert_true(parses_and_prints(chain, strlen(chain)));
+    fail_each_allocation(sample);
+    fail_each_allocation(chain);
+    free(chain);
 }
 
 int main(void)

@@ -1,0 +1,122 @@
+/* cmd_train.c -- `graft train`: the variants of a job, trained and compared. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "frontend/cli/cli.h"
+#include "frontend/cli/options.h"
+#include "frontend/cli/train_options.h"
+#include "frontend/cli/train_view.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const GfOptionSpec option_list[] = {
+    {"set", "KEY=VALUE", "set a key of the job: training.num_train_epochs=1, checkpoint=DIR, variants=full,lora"},
+    {"threads", "N", "threads (default: the job's, GRAFT_THREADS, or one a processor)"},
+    {"device", "NAME", "the device to train on: cpu"},
+    {"losses", "FILE", "write loss, gradient norm, learning rate and seconds of every step, a JSON line each"},
+};
+
+static const GfCommandSpec spec = {
+    .name = "train",
+    .arguments = "JOB.json",
+    .about = "Trains the variants of a job, evaluates each on the test data and compares them.",
+    .more = "Each variant's model goes to output_dir/<variant>; `graft eval` reads it.  The comparison goes to\n"
+            "output_dir/comparison.md and comparison.json.  The same seed gives the same model, bit for bit,\n"
+            "with any number of threads.\n",
+    .least = 1,
+    .most = 1,
+    .options = option_list,
+    .option_count = sizeof option_list / sizeof *option_list,
+};
+
+static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
+{
+    size_t count = session->job->variant_count;
+    GfSessionEvents events = gf_view_events(view);
+    GfVariantResult *results = GF_NEW_ARRAY(view->arena, GfVariantResult, count);
+    GfComparison comparison = {.session = session, .results = results, .count = count};
+
+    if (!results)
+        return gf_fail_memory(diags);
+    gf_view_session(view, session);
+    for (size_t i = 0; i < count; i++)
+        GF_TRY(gf_session_train(session, i, &events, &results[i], diags));
+    GF_TRY(gf_comparison_write(&comparison, diags));
+    gf_view_comparison(view, &comparison);
+    return GF_OK;
+}
+
+static GfStatus open_losses(const char *path, FILE **out, GfDiags *diags)
+{
+    if (!path)
+        return GF_OK;
+    *out = fopen(path, "w");
+    if (*out)
+        return GF_OK;
+    return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be written: %s", strerror(errno));
+}
+
+/* A loss that did not reach the disk is an error, even after a good training. */
+static GfStatus close_losses(const char *path, FILE *file, GfStatus status, GfDiags *diags)
+{
+    if (!file)
+        return status;
+    bool bad = ferror(file) != 0;
+    if ((fclose(file) != 0 || bad) && status == GF_OK)
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "could not be written whole");
+    return status;
+}
+
+static GfStatus train_job(const GfOptions *o, const GfJob *job, uint32_t threads, GfArena *arena, GfDiags *diags)
+{
+    GfTrainView view = {.arena = arena,
+                        .job = job,
+                        .out = stdout,
+                        .progress = isatty(STDOUT_FILENO) && !job->training.disable_tqdm};
+    const char *losses = gf_options_value(o, "losses");
+    GfSession session;
+
+    GF_TRY(gf_session_open(&session, job, threads, diags));
+    GfStatus status = open_losses(losses, &view.losses, diags);
+    if (status == GF_OK)
+        status = train_all(&view, &session, diags);
+    if (view.columns)
+        fputc('\n', stdout);
+    status = close_losses(losses, view.losses, status, diags);
+    gf_session_close(&session);
+    return status;
+}
+
+static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
+{
+    uint32_t threads;
+    GfSet *sets;
+    size_t count;
+    GfJob job;
+
+    GF_TRY(gf_train_threads(o, &threads, diags));
+    GF_TRY(gf_train_sets(o, arena, &sets, &count, diags));
+    GF_TRY(gf_job_load(&job, o->arguments[0], sets, count, diags));
+    const char *device = gf_options_value(o, "device");
+    if (device)
+        job.target = device;
+    GfStatus status = train_job(o, &job, threads, arena, diags);
+    gf_job_close(&job);
+    return status;
+}
+
+static GfStatus run(const GfOptions *o, GfDiags *diags)
+{
+    GfArena arena;
+
+    gf_arena_init(&arena, NULL);
+    GfStatus status = run_in(o, &arena, diags);
+    gf_arena_free(&arena);
+    return status;
+}
+
+int gf_cmd_train(int argc, char **argv)
+{
+    return gf_command_run(&spec, argc, argv, run);
+}

@@ -1,0 +1,37 @@
+/* train_options.c -- see train_options.h. */
+#include "frontend/cli/train_options.h"
+
+#include "runtime/device/cpu_threads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+GfStatus gf_train_threads(const GfOptions *options, uint32_t *threads, GfDiags *diags)
+{
+    const char *text = gf_options_value(options, "threads");
+    char *end;
+
+    *threads = 0;
+    if (!text)
+        return GF_OK;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 1 || value > GF_THREADS_MAX)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--threads needs a number from 1 to %d, got '%s'",
+                       GF_THREADS_MAX, text);
+    *threads = (uint32_t)value;
+    return GF_OK;
+}
+
+GfStatus gf_train_sets(const GfOptions *options, GfArena *arena, GfSet **sets, size_t *count, GfDiags *diags)
+{
+    const char *text;
+
+    *count = 0;
+    *sets = GF_NEW_ARRAY(arena, GfSet, options->given_count + 1);
+    if (!*sets)
+        return gf_fail_memory(diags);
+    while ((text = gf_options_nth(options, "set", *count)))
+        GF_TRY(gf_set_parse(&(*sets)[(*count)++], arena, text, diags));
+    return GF_OK;
+}

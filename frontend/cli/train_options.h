@@ -1,0 +1,14 @@
+/* train_options.h -- options that `graft train` and `graft eval` share. */
+#ifndef GF_FRONTEND_CLI_TRAIN_OPTIONS_H
+#define GF_FRONTEND_CLI_TRAIN_OPTIONS_H
+
+#include "frontend/cli/options.h"
+#include "frontend/graph/path.h"
+
+/* --threads; 0 when it was not given.  Errors: GF_ERR_USAGE. */
+GfStatus gf_train_threads(const GfOptions *options, uint32_t *threads, GfDiags *diags);
+
+/* Every --set KEY=VALUE, in `arena`.  Errors: GF_ERR_USAGE. */
+GfStatus gf_train_sets(const GfOptions *options, GfArena *arena, GfSet **sets, size_t *count, GfDiags *diags);
+
+#endif

@@ -1,0 +1,193 @@
+/* train_view.c -- see train_view.h. */
+#include "frontend/cli/train_view.h"
+
+#include "frontend/cli/format.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BAR = 18, NAME_WIDTH = 10 };
+#define REFRESH_SECONDS 0.1
+
+/* ---- the job ---- */
+
+static void print_data(const GfTrainView *v, const GfSession *s)
+{
+    const char *separator = "  ";
+    size_t examples = 0, tokens = 0;
+
+    fprintf(v->out, "%-*s", NAME_WIDTH, v->job->name);
+    for (GfSplit i = 0; i < GF_SPLIT_COUNT; i++) {
+        const GfDataset *d = &s->corpus.splits[i];
+        if (d->examples == 0)
+            continue;
+        fprintf(v->out, "%s%s %s", separator, gf_format_count(v->arena, (int64_t)d->examples), gf_split_names[i]);
+        separator = ", ";
+        examples += d->examples;
+        tokens += d->tokens;
+    }
+    fprintf(v->out, "; %.1f tokens an example", (double)tokens / (double)examples);
+    if (v->job->data.generate.given)
+        fprintf(v->out, "; texts made from seed %lld, not real data", (long long)v->job->data.generate.seed);
+    fprintf(v->out, "\n");
+}
+
+/* "minilm" for "models/minilm/" */
+static const char *last_part(GfArena *arena, const char *path)
+{
+    size_t end = strlen(path);
+
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    const char *name = gf_arena_strndup(arena, path + begin, end - begin);
+    return name ? name : path;
+}
+
+static void print_model(const GfTrainView *v, const GfSession *s)
+{
+    const GfConfig *c = &s->model.config;
+    uint32_t threads = gf_pool_threads(s->pool);
+    int64_t layers = gf_config_i(c, "num_hidden_layers", gf_config_i(c, "n_layers", 0));
+    int64_t width = gf_config_i(c, "hidden_size", gf_config_i(c, "dim", 0));
+
+    fprintf(v->out, "%-*s  %s", NAME_WIDTH, v->job->checkpoint ? last_part(v->arena, v->job->checkpoint) : "no weights",
+            s->model.name);
+    if (layers && width)
+        fprintf(v->out, ", %lld layers x %lld", (long long)layers, (long long)width);
+    if (!v->job->checkpoint)
+        fprintf(v->out, ", drawn from seed %lld", (long long)v->job->training.seed);
+    fprintf(v->out, "; %s: %u thread%s\n", s->backend->target->name, threads, threads == 1 ? "" : "s");
+}
+
+void gf_view_session(GfTrainView *v, const GfSession *s)
+{
+    print_data(v, s);
+    print_model(v, s);
+    fflush(v->out);
+}
+
+/* ---- a variant ---- */
+
+static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *trainer)
+{
+    GfTrainView *v = self;
+    const GfSteps *s = trainer->options.steps;
+    double percent = s->params.all ? 100.0 * (double)s->params.trainable / (double)s->params.all : 0;
+
+    v->variant = variant;
+    v->trainer = trainer;
+    fprintf(v->out, "\n%-*s  %s of %s parameters train (%.4g %%); compiled in %.1f s\n", NAME_WIDTH,
+            variant->variant.name, gf_format_count(v->arena, s->params.trainable),
+            gf_format_count(v->arena, s->params.all), percent, s->compile_seconds);
+    fprintf(v->out, "  epoch  train loss  eval loss  accuracy      F1  precision  recall  examples/s  tokens/s\n");
+    fflush(v->out);
+}
+
+static double per_second(double count, double seconds)
+{
+    return seconds > 0 ? count / seconds : 0;
+}
+
+static void clear_progress(GfTrainView *v)
+{
+    if (v->columns)
+        fprintf(v->out, "\r%*s\r", v->columns, "");
+    v->columns = 0;
+}
+
+static void on_epoch(void *self, const GfEpochReport *r)
+{
+    GfTrainView *v = self;
+    const GfEvaluation *e = &r->evaluation;
+
+    clear_progress(v);
+    fprintf(v->out, "  %5.4g  %10.4f  ", r->epoch, r->train_loss);
+    if (r->evaluated)
+        fprintf(v->out, "%9.4f  %8.4f  %6.4f  %9.4f  %6.4f", e->loss, e->scores.accuracy, e->scores.f1,
+                e->scores.precision, e->scores.recall);
+    else
+        fprintf(v->out, "%9s  %8s  %6s  %9s  %6s", "-", "-", "-", "-", "-");
+    fprintf(v->out, "  %10s  %8s\n",
+            gf_format_count(v->arena, (int64_t)(per_second((double)r->examples, r->seconds) + 0.5)),
+            gf_format_count(v->arena, (int64_t)(per_second((double)r->tokens, r->seconds) + 0.5)));
+    fflush(v->out);
+}
+
+/* ---- steps ---- */
+
+static void write_number(FILE *out, const char *key, double value)
+{
+    if (isfinite(value))
+        fprintf(out, ", \"%s\": %.9g", key, value);
+    else
+        fprintf(out, ", \"%s\": null", key);
+}
+
+static void write_loss(const GfTrainView *v, const GfStepReport *r)
+{
+    FILE *out = v->losses;
+
+    fprintf(out, "{\"variant\": \"%s\", \"step\": %lld", v->variant->variant.name, (long long)r->step);
+    write_number(out, "loss", r->loss);
+    write_number(out, "grad_norm", r->grad_norm);
+    fprintf(out, ", \"learning_rate\": %.17g", r->learning_rate);
+    fprintf(out, ", \"examples\": %lld, \"tokens\": %lld", (long long)r->examples, (long long)r->tokens);
+    write_number(out, "seconds", r->seconds);
+    fprintf(out, "}\n");
+}
+
+static void print_progress(GfTrainView *v, const GfStepReport *r)
+{
+    const GfTrainState *s = &v->trainer->state;
+    int64_t whole = v->trainer->epoch_steps, done = s->epoch_steps;
+    int filled = (int)(BAR * done / (whole ? whole : 1));
+    double left = (double)(r->max_steps - r->step) * s->seconds / (double)s->step;
+    double speed = per_second((double)s->tokens, s->seconds);
+    char bar[BAR + 1];
+
+    for (int i = 0; i < BAR; i++)
+        bar[i] = i < filled ? '#' : i == filled ? '>' : ' ';
+    bar[BAR] = '\0';
+    clear_progress(v);
+    v->columns = fprintf(v->out, "  %5lld  [%s]  %lld/%lld  loss %.4f  %.0f tokens/s  %lld:%02lld left",
+                         (long long)s->epoch + 1, bar, (long long)done, (long long)whole, r->loss, speed,
+                         (long long)(left / 60), (long long)left % 60);
+    fflush(v->out);
+}
+
+static void on_step(void *self, const GfStepReport *r)
+{
+    GfTrainView *v = self;
+    double now = gf_now();
+
+    if (v->losses)
+        write_loss(v, r);
+    if (!v->progress || now - v->shown < REFRESH_SECONDS)
+        return;
+    v->shown = now;
+    print_progress(v, r);
+}
+
+GfSessionEvents gf_view_events(GfTrainView *v)
+{
+    return (GfSessionEvents){
+        .self = v, .begin = on_begin, .train = {.self = v, .step = on_step, .epoch = on_epoch}};
+}
+
+/* ---- the end ---- */
+
+void gf_view_comparison(GfTrainView *v, const GfComparison *c)
+{
+    GfText table = {.arena = v->arena};
+    const char *folder = v->job->training.output_dir;
+
+    gf_comparison_text(c, &table);
+    fprintf(v->out, "\n%s", gf_text_str(&table));
+    if (c->count && c->results[0].evaluated)
+        fprintf(v->out, "scores of the %s split, weighted by class; seconds of training alone\n",
+                gf_split_names[c->results[0].split]);
+    fprintf(v->out, "\n%s/comparison.md  %s/comparison.json\n", folder, folder);
+}

@@ -1,0 +1,209 @@
+/* run_save.c -- writing the folder of a trained model; see run.h. */
+#include "runtime/io/folder.h"
+#include "runtime/train/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef GRAFT_VERSION
+#define GRAFT_VERSION "unknown"
+#endif
+
+typedef struct Save {
+    const GfRunSave *what;
+    const char *folder;
+    GfArena *scratch;
+    GfDiags *diags;
+} Save;
+
+static GfStatus write_text(Save *s, const char *name, const GfText *text)
+{
+    const char *path = gf_path_join(s->scratch, s->folder, name);
+
+    if (s->scratch->failed)
+        return gf_fail_memory(s->diags);
+    return gf_file_write_atomic(path, gf_text_str(text), text->length, s->diags);
+}
+
+static GfStatus write_tree(Save *s, const char *name, const GfJson *doc)
+{
+    GfText text = {.arena = s->scratch};
+
+    gf_json_print(&text, doc, doc->root, 0);
+    gf_text_add(&text, "\n");
+    return write_text(s, name, &text);
+}
+
+/* ---- config.json ---- */
+
+static void add_value(GfText *text, const GfConfigValue *v)
+{
+    switch (v->kind) {
+    case GF_CONFIG_NULL:
+        gf_text_add(text, "null");
+        break;
+    case GF_CONFIG_NUMBER:
+        gf_json_add_number(text, v->number);
+        break;
+    case GF_CONFIG_STRING:
+        gf_json_quote(text, v->text);
+        break;
+    case GF_CONFIG_BOOL:
+        gf_text_add(text, v->number != 0 ? "true" : "false");
+        break;
+    }
+}
+
+/* Lay the model's sizes and choices over what the checkpoint's config.json said. */
+static GfStatus lay_over(Save *s, GfJson *doc)
+{
+    const GfConfig *config = &s->what->model->config;
+
+    for (size_t i = 0; i < config->count; i++) {
+        GfText text = {.arena = s->scratch};
+        add_value(&text, &config->values[i]);
+        GF_TRY(gf_json_set(doc, config->keys[i], gf_text_str(&text), s->diags));
+    }
+    return GF_OK;
+}
+
+static GfStatus read_base(Save *s, GfJson *doc)
+{
+    GfText text = {.arena = s->scratch};
+
+    if (s->what->config) {
+        gf_json_print(&text, &s->what->config->doc, s->what->config->doc.root, 0);
+    } else {
+        gf_text_add(&text, "{\"model_type\": ");
+        gf_json_quote(&text, s->what->model->model_type);
+        gf_text_add(&text, "}");
+    }
+    return gf_json_read_text(doc, "config.json", gf_text_str(&text), text.length, s->diags);
+}
+
+static GfStatus write_config(Save *s)
+{
+    const GfJobData *data = &s->what->job->data;
+    GfHfConfigSave extra = {
+        .architecture = s->what->model->name, .labels = data->labels, .label_count = data->label_count};
+    const char *path = gf_path_join(s->scratch, s->folder, "config.json");
+    GfJson doc;
+
+    GF_TRY(read_base(s, &doc));
+    GfStatus status = lay_over(s, &doc);
+    if (status == GF_OK)
+        status = path ? gf_hf_config_write(path, &doc, &extra, s->diags) : gf_fail_memory(s->diags);
+    gf_json_close(&doc);
+    return status;
+}
+
+/* ---- tokenizer ---- */
+
+static GfStatus write_vocab(Save *s)
+{
+    const GfCorpus *c = s->what->corpus;
+    GfText text = c->vocab_text;
+    size_t length;
+
+    if (!c->vocab)
+        return write_text(s, "vocab.txt", &text);
+    GF_TRY(gf_file_read(s->scratch, c->vocab, &text.data, &length, s->diags));
+    text.length = length;
+    return write_text(s, "vocab.txt", &text);
+}
+
+static GfStatus write_tokenizer(Save *s)
+{
+    const GfCorpus *c = s->what->corpus;
+    GfText text = {.arena = s->scratch};
+
+    if (!c->has_tokenizer)
+        return GF_OK;
+    gf_text_add(&text, "{\n  \"tokenizer_class\": \"BertTokenizer\",\n  \"do_lower_case\": %s",
+                c->tokenizer.casing == GF_UNCASED ? "true" : "false");
+    if (c->max_length)
+        gf_text_add(&text, ",\n  \"model_max_length\": %zu", c->max_length);
+    gf_text_add(&text, "\n}\n");
+    GF_TRY(write_text(s, "tokenizer_config.json", &text));
+    return write_vocab(s);
+}
+
+/* ---- graft.json ---- */
+
+/* Where a data file is, wherever the command is run from later. */
+static GfStatus add_path(Save *s, GfText *text, const char *key, const char *path)
+{
+    if (!path)
+        return GF_OK;
+    char *full = realpath(path, NULL);
+    if (!full)
+        return gf_fail(s->diags, (GfLoc){.file = path}, GF_ERR_IO, "has gone away during the training");
+    gf_text_add(text, ", \"%s\": ", key);
+    gf_json_quote(text, full);
+    free(full);
+    return GF_OK;
+}
+
+static GfStatus add_data(Save *s, GfText *text)
+{
+    const GfJobData *d = &s->what->job->data;
+    const GfJobGenerate *g = &d->generate;
+
+    if (g->given) {
+        gf_text_add(text,
+                    ",\n  \"generate\": {\"seed\": %lld, \"train\": %lld, \"validation\": %lld, \"test\": %lld}",
+                    (long long)g->seed, (long long)g->train, (long long)g->validation, (long long)g->test);
+        return GF_OK;
+    }
+    gf_text_add(text, ",\n  \"data\": {\"format\": ");
+    gf_json_quote(text, d->format);
+    GF_TRY(add_path(s, text, "train", d->train));
+    GF_TRY(add_path(s, text, "validation", d->validation));
+    GF_TRY(add_path(s, text, "test", d->test));
+    gf_text_add(text, "}");
+    return GF_OK;
+}
+
+static GfStatus write_record(Save *s)
+{
+    GfText text = {.arena = s->scratch};
+
+    gf_text_add(&text, "{\n  \"graft\": \"%s\",\n  \"job\": ", GRAFT_VERSION);
+    gf_json_quote(&text, s->what->job->name);
+    gf_text_add(&text, ",\n  \"variant\": ");
+    gf_json_quote(&text, s->what->variant->name);
+    gf_text_add(&text, ",\n  \"max_length\": %zu", s->what->corpus->max_length);
+    GF_TRY(add_data(s, &text));
+    gf_text_add(&text, "\n}\n");
+    return write_text(s, "graft.json", &text);
+}
+
+/* ---- all ---- */
+
+static GfStatus save(Save *s)
+{
+    const char *weights = gf_path_join(s->scratch, s->folder, "model.safetensors");
+    const char *log = gf_path_join(s->scratch, s->folder, "trainer_state.json");
+
+    if (s->scratch->failed)
+        return gf_fail_memory(s->diags);
+    GF_TRY(gf_folder_make(s->folder, s->diags));
+    GF_TRY(gf_store_save(s->what->store, weights, s->diags));
+    GF_TRY(write_config(s));
+    GF_TRY(write_tokenizer(s));
+    GF_TRY(gf_history_write(s->what->history, s->what->trainer, log, s->diags));
+    GF_TRY(write_tree(s, "graft-model.json", &s->what->model->doc));
+    GF_TRY(write_tree(s, "graft-variant.json", &s->what->variant->doc));
+    return write_record(s); /* last: its presence says that the rest is there */
+}
+
+GfStatus gf_run_save(const char *folder, const GfRunSave *what, GfDiags *diags)
+{
+    GfArena scratch;
+    Save s = {.what = what, .folder = folder, .scratch = &scratch, .diags = diags};
+
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = save(&s);
+    gf_arena_free(&scratch);
+    return status;
+}

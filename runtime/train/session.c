@@ -1,0 +1,251 @@
+/* session.c -- see session.h. */
+#include "runtime/train/session.h"
+
+#include "runtime/train/history.h"
+#include "runtime/train/run.h"
+
+#include <string.h>
+
+/* ---- opening ---- */
+
+static GfStatus find_weights(GfSession *s, GfDiags *diags)
+{
+    const char *folder = s->job->checkpoint;
+
+    s->weights = gf_path_join(&s->arena, folder, "model.safetensors");
+    if (!s->weights)
+        return gf_fail_memory(diags);
+    if (gf_file_exists(s->weights))
+        return GF_OK;
+    const cJSON *node = gf_json_find(&s->job->doc, s->job->doc.root, "checkpoint");
+    gf_fail(diags, gf_json_loc(&s->job->doc, node), GF_ERR_IO, "the checkpoint '%s' %s", folder,
+            gf_file_exists(folder) ? "has no model.safetensors" : "does not exist");
+    gf_note(diags, "a checkpoint is a folder with config.json, model.safetensors and vocab.txt; "
+                   "--set checkpoint=DIR names another one");
+    return GF_ERR_IO;
+}
+
+static GfStatus open_checkpoint(GfSession *s, GfDiags *diags)
+{
+    if (!s->job->checkpoint)
+        return GF_OK;
+    GF_TRY(find_weights(s, diags));
+    const char *path = gf_path_join(&s->arena, s->job->checkpoint, "config.json");
+    return path ? gf_hf_config_read(&s->config, path, diags) : gf_fail_memory(diags);
+}
+
+static GfStatus load_model(GfSession *s, GfDiags *diags)
+{
+    GfConfigSource sources[2];
+    GfModelOptions options = {.sources = sources, .num_labels = (int64_t)s->job->data.label_count};
+
+    if (s->job->checkpoint)
+        sources[options.source_count++] =
+            (GfConfigSource){.doc = &s->config.doc, .object = s->config.doc.root, .foreign = true};
+    sources[options.source_count++] = (GfConfigSource){.doc = &s->job->doc, .object = s->job->config};
+    GF_TRY(gf_model_load(&s->model, s->job->model, &options, diags));
+    s->limits = gf_model_limits(s->model.graph);
+    return GF_OK;
+}
+
+static GfStatus start_threads(GfSession *s, uint32_t threads, GfDiags *diags)
+{
+    if (threads == 0)
+        threads = (uint32_t)s->job->threads;
+    if (threads == 0)
+        GF_TRY(gf_pool_default_threads(&threads, diags));
+    return gf_pool_new(threads, s->arena.allocator, &s->pool, diags);
+}
+
+static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
+{
+    GF_TRY(open_checkpoint(s, diags));
+    GF_TRY(load_model(s, diags));
+    GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
+    GF_TRY(gf_backend_find(s->job->target, &s->backend, diags));
+    return start_threads(s, threads, diags);
+}
+
+GfStatus gf_session_open(GfSession *s, const GfJob *job, uint32_t threads, GfDiags *diags)
+{
+    *s = (GfSession){.job = job};
+    gf_arena_init(&s->arena, diags->arena.allocator);
+    GfStatus status = open(s, threads, diags);
+    if (status != GF_OK)
+        gf_session_close(s);
+    return status;
+}
+
+void gf_session_close(GfSession *s)
+{
+    gf_pool_free(s->pool);
+    gf_corpus_close(&s->corpus);
+    gf_model_close(&s->model);
+    gf_hf_config_close(&s->config);
+    gf_arena_free(&s->arena);
+    *s = (GfSession){0};
+}
+
+/* ---- a variant ---- */
+
+/* One variant's run, with what only it needs. */
+typedef struct Run {
+    GfSession *session;
+    const GfJobVariant *variant;
+    const GfSessionEvents *events;
+    GfArena arena; /* of buffers */
+    GfSteps steps;
+    GfTrainer trainer;
+    GfHistory history;
+    GfVariantResult *result;
+    GfDiags *diags;
+} Run;
+
+static const GfDataset *split_of(const GfSession *s, GfSplit split)
+{
+    return s->corpus.splits[split].examples ? &s->corpus.splits[split] : NULL;
+}
+
+static void widen(GfBatchLimits *limits, const GfDataset *data, size_t batch_size)
+{
+    if (!data)
+        return;
+    int64_t tokens = (int64_t)gf_dataset_max_tokens(data, batch_size);
+    int64_t seqs = (int64_t)(batch_size < data->examples ? batch_size : data->examples);
+    limits->tokens = tokens > limits->tokens ? tokens : limits->tokens;
+    limits->seqs = seqs > limits->seqs ? seqs : limits->seqs;
+}
+
+static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
+{
+    return (GfStoreSource){.checkpoint = s->weights,
+                           .prefix = s->model.prefix,
+                           .renames = s->model.renames,
+                           .rename_count = s->model.rename_count,
+                           .fresh = s->model.fresh,
+                           .seed = (uint64_t)training->seed};
+}
+
+static GfStatus compile(Run *run)
+{
+    const GfSession *s = run->session;
+    const GfTraining *t = &run->variant->training;
+    GfStoreSource source = source_of(s, t);
+    GfStepsOptions options = {.model = &s->model,
+                              .variant = &run->variant->variant,
+                              .training = t,
+                              .backend = s->backend,
+                              .pool = s->pool,
+                              .source = &source};
+
+    widen(&options.train, split_of(s, GF_SPLIT_TRAIN), gf_train_batch_size(t, s->corpus.fixed_batch));
+    widen(&options.evaluate, split_of(s, GF_SPLIT_VALIDATION), (size_t)t->per_device_eval_batch_size);
+    widen(&options.evaluate, split_of(s, GF_SPLIT_TEST), (size_t)t->per_device_eval_batch_size);
+    return gf_steps_new(&run->steps, &options, run->diags);
+}
+
+/* ---- events: into the history, and on to the listener ---- */
+
+static void on_step(void *self, const GfStepReport *report)
+{
+    Run *run = self;
+    const GfTrainEvents *next = &run->events->train;
+
+    gf_history_step(&run->history, report);
+    if (next->step)
+        next->step(next->self, report);
+}
+
+static void on_epoch(void *self, const GfEpochReport *report)
+{
+    Run *run = self;
+    const GfTrainEvents *next = &run->events->train;
+
+    gf_history_epoch(&run->history, report);
+    if (next->epoch)
+        next->epoch(next->self, report);
+}
+
+static GfStatus train(Run *run)
+{
+    const GfSession *s = run->session;
+    GfTrainEvents events = {.self = run, .step = on_step, .epoch = on_epoch};
+    GfTrainerOptions options = {.training = &run->variant->training,
+                                .steps = &run->steps,
+                                .train = split_of(s, GF_SPLIT_TRAIN),
+                                .fixed_batch = s->corpus.fixed_batch,
+                                .validation = split_of(s, GF_SPLIT_VALIDATION),
+                                .events = &events};
+
+    GF_TRY(gf_trainer_init(&run->trainer, &run->arena, &options, run->diags));
+    gf_history_init(&run->history, &run->arena, &run->variant->training, run->trainer.batcher.batches);
+    if (run->events->begin)
+        run->events->begin(run->events->self, run->variant, &run->trainer);
+    return gf_trainer_run(&run->trainer, run->diags);
+}
+
+/* On the test split, or, where there is none, on the validation split. */
+static GfStatus evaluate(Run *run)
+{
+    GfVariantResult *r = run->result;
+    const GfDataset *test = split_of(run->session, GF_SPLIT_TEST);
+    const GfDataset *data = test ? test : split_of(run->session, GF_SPLIT_VALIDATION);
+    GfEvaluator evaluator;
+
+    if (!data)
+        return GF_OK;
+    r->evaluated = true;
+    r->split = test ? GF_SPLIT_TEST : GF_SPLIT_VALIDATION;
+    GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data,
+                             (size_t)run->variant->training.per_device_eval_batch_size, run->diags));
+    return gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
+}
+
+static GfStatus save(Run *run)
+{
+    GfSession *s = run->session;
+    GfVariantResult *r = run->result;
+    GfRunSave what = {.job = s->job,
+                      .variant = &run->variant->variant,
+                      .model = &s->model,
+                      .config = s->job->checkpoint ? &s->config : NULL,
+                      .corpus = &s->corpus,
+                      .store = &run->steps.store,
+                      .history = &run->history,
+                      .trainer = &run->trainer};
+
+    r->folder = gf_path_join(&s->arena, run->variant->training.output_dir, r->name);
+    return r->folder ? gf_run_save(r->folder, &what, run->diags) : gf_fail_memory(run->diags);
+}
+
+static GfStatus run_variant(Run *run)
+{
+    GfVariantResult *r = run->result;
+
+    GF_TRY(compile(run));
+    r->params = run->steps.params;
+    r->compile_seconds = run->steps.compile_seconds;
+    GF_TRY(train(run));
+    r->train = run->trainer.state;
+    r->epochs = (double)r->train.epoch + (double)r->train.position / (double)run->trainer.batcher.batches;
+    GF_TRY(evaluate(run));
+    return save(run);
+}
+
+GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *events, GfVariantResult *result,
+                          GfDiags *diags)
+{
+    static const GfSessionEvents silent = {0};
+    Run run = {.session = s,
+               .variant = &s->job->variants[index],
+               .events = events ? events : &silent,
+               .result = result,
+               .diags = diags};
+
+    *result = (GfVariantResult){.name = run.variant->variant.name};
+    gf_arena_init(&run.arena, s->arena.allocator);
+    GfStatus status = run_variant(&run);
+    gf_steps_free(&run.steps);
+    gf_arena_free(&run.arena);
+    return status;
+}

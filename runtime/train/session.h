@@ -1,0 +1,59 @@
+/* session.h -- a job at work: model, data and threads, and each variant's run.
+ *
+ *   gf_session_open(&s, &job, threads)
+ *   for each variant: gf_session_train(&s, i, ...)   compile, train, test, save
+ *   gf_session_close(&s)
+ *
+ * Reports through callbacks; prints nothing.
+ */
+#ifndef GF_RUNTIME_TRAIN_SESSION_H
+#define GF_RUNTIME_TRAIN_SESSION_H
+
+#include "frontend/graph/job.h"
+#include "runtime/io/hf_config.h"
+#include "runtime/train/corpus.h"
+#include "runtime/train/trainer.h"
+
+typedef struct GfSession {
+    GfArena arena;
+    const GfJob *job; /* borrowed */
+    GfHfConfig config; /* the checkpoint's; not open without one */
+    const char *weights; /* the checkpoint's model.safetensors; NULL: drawn from the seed */
+    GfModel model;
+    GfModelLimits limits;
+    GfCorpus corpus;
+    GfPool *pool;
+    const GfBackend *backend;
+} GfSession;
+
+/* What a variant came to. */
+typedef struct GfVariantResult {
+    const char *name;
+    const char *folder; /* where the model was saved */
+    GfParamCount params;
+    double compile_seconds;
+    GfTrainState train;
+    double epochs;         /* done, with a fraction */
+    bool evaluated;        /* on `split`: the test split, else the validation split */
+    GfSplit split;
+    GfEvaluation evaluation;
+} GfVariantResult;
+
+typedef struct GfSessionEvents {
+    void *self;
+    /* the variant is compiled, training is about to begin; may be NULL */
+    void (*begin)(void *self, const GfJobVariant *variant, const GfTrainer *trainer);
+    GfTrainEvents train;
+} GfSessionEvents;
+
+/* Load model and data.  threads 0: the job's, else gf_pool_default_threads.
+ * `job` outlives the session.  On error nothing needs closing. */
+GfStatus gf_session_open(GfSession *session, const GfJob *job, uint32_t threads, GfDiags *diags);
+void gf_session_close(GfSession *session);
+
+/* Train variant `index` of the job, evaluate it and save it to
+ * output_dir/<variant>.  result's strings live in the session's arena. */
+GfStatus gf_session_train(GfSession *session, size_t index, const GfSessionEvents *events, GfVariantResult *result,
+                          GfDiags *diags);
+
+#endif

@@ -1,0 +1,210 @@
+/* trainer.c -- see trainer.h. */
+#include "runtime/train/trainer.h"
+
+#include <math.h>
+
+size_t gf_train_batch_size(const GfTraining *training, size_t fixed_batch)
+{
+    return fixed_batch ? fixed_batch : (size_t)training->per_device_train_batch_size;
+}
+
+/* ---- planning ---- */
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* As the Trainer counts: epochs may be a fraction, max_steps wins. */
+static GfStatus plan_steps(GfTrainer *t, GfDiags *diags)
+{
+    const GfTraining *a = t->options.training;
+
+    t->epoch_steps = divide_up((int64_t)t->batcher.batches, a->gradient_accumulation_steps);
+    t->max_steps = a->max_steps > 0 ? a->max_steps : (int64_t)ceil(a->num_train_epochs * (double)t->epoch_steps);
+    if (t->max_steps > 0)
+        return GF_OK;
+    return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "nothing to train: num_train_epochs is %g and max_steps not given",
+                   a->num_train_epochs);
+}
+
+static GfStatus plan_schedule(GfTrainer *t, GfDiags *diags)
+{
+    const GfTraining *a = t->options.training;
+
+    GF_TRY(gf_schedule_kind(a->lr_scheduler_type, GF_NOWHERE, &t->schedule.kind, diags));
+    t->schedule.base = a->learning_rate;
+    t->schedule.warmup = gf_schedule_warmup(a->warmup_steps, a->warmup_ratio, t->max_steps);
+    t->schedule.total = t->max_steps;
+    return GF_OK;
+}
+
+GfStatus gf_trainer_init(GfTrainer *t, GfArena *arena, const GfTrainerOptions *options, GfDiags *diags)
+{
+    const GfTraining *a = options->training;
+
+    *t = (GfTrainer){.options = *options,
+                     .seed = (uint64_t)a->seed,
+                     .data_seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
+    GF_TRY(gf_batcher_init(&t->batcher, arena, options->train, gf_train_batch_size(a, options->fixed_batch), diags));
+    if (options->validation)
+        GF_TRY(gf_evaluator_init(&t->evaluator, arena, options->validation, (size_t)a->per_device_eval_batch_size,
+                                 diags));
+    GF_TRY(plan_steps(t, diags));
+    return plan_schedule(t, diags);
+}
+
+/* ---- an optimizer step ---- */
+
+/* Examples of micro-batches [first, first + count) of an epoch. */
+static int64_t examples_of(const GfBatcher *b, int64_t first, int64_t count)
+{
+    int64_t size = (int64_t)b->batch_size, all = (int64_t)b->dataset->examples;
+    int64_t end = (first + count) * size;
+
+    return (end < all ? end : all) - first * size;
+}
+
+/* Run the micro-batches of the step; all but the last only add up gradients. */
+static GfStatus run_micros(GfTrainer *t, int64_t count, GfStepReport *r, GfDiags *diags)
+{
+    const GfSteps *s = t->options.steps;
+    double sum = 0;
+
+    r->examples = examples_of(&t->batcher, t->state.position, count);
+    for (int64_t i = 0; i < count; i++) {
+        GfExec *exec = i + 1 < count ? s->accumulate.exec : s->update.exec;
+        const GfBatch *batch = gf_batcher_next(&t->batcher);
+        GfStepInputs in = {.seed = t->seed,
+                           .step = r->step,
+                           .micro = i,
+                           .lr = r->learning_rate,
+                           .loss_scale = (double)batch->seqs / (double)r->examples};
+        GF_TRY(gf_steps_run(exec, batch, &in, diags));
+        sum += (double)gf_exec_scalar(exec, "loss") * batch->seqs;
+        r->tokens += batch->tokens;
+    }
+    r->loss = sum / (double)r->examples;
+    r->grad_norm = gf_exec_scalar(s->update.exec, "grad_norm");
+    return GF_OK;
+}
+
+static void advance(GfTrainer *t, int64_t micros, const GfStepReport *r)
+{
+    GfTrainState *s = &t->state;
+
+    s->step++;
+    s->position += micros;
+    s->epoch_steps++;
+    s->epoch_loss += r->loss;
+    s->total_loss += r->loss;
+    s->examples += r->examples;
+    s->tokens += r->tokens;
+    s->seconds += r->seconds;
+}
+
+/* Before the first step of an epoch, or of going on within one. */
+static void start_epoch(GfTrainer *t)
+{
+    GfTrainState *s = &t->state;
+
+    if (t->options.fixed_batch)
+        gf_batcher_start(&t->batcher);
+    else
+        gf_batcher_start_shuffled(&t->batcher, t->data_seed, (uint64_t)s->epoch);
+    gf_batcher_seek(&t->batcher, (size_t)s->position);
+    t->mark = *s;
+}
+
+static double epochs_done(const GfTrainer *t)
+{
+    return (double)t->state.epoch + (double)t->state.position / (double)t->batcher.batches;
+}
+
+static bool epoch_is_over(const GfTrainer *t)
+{
+    return t->state.position >= (int64_t)t->batcher.batches;
+}
+
+static void next_epoch(GfTrainer *t)
+{
+    t->state.epoch++;
+    t->state.position = 0;
+    t->state.epoch_steps = 0;
+    t->state.epoch_loss = 0;
+}
+
+GfStatus gf_trainer_step(GfTrainer *t, GfStepReport *report, GfDiags *diags)
+{
+    const GfTraining *a = t->options.training;
+    double start = gf_now();
+    GfStepReport r = {.step = t->state.step + 1,
+                      .max_steps = t->max_steps,
+                      .learning_rate = gf_schedule_rate(&t->schedule, t->state.step)};
+
+    if (epoch_is_over(t))
+        next_epoch(t);
+    if (t->state.position == 0 || t->batcher.next != (size_t)t->state.position)
+        start_epoch(t);
+    int64_t left = (int64_t)t->batcher.batches - t->state.position;
+    int64_t micros = left < a->gradient_accumulation_steps ? left : a->gradient_accumulation_steps;
+    GF_TRY(run_micros(t, micros, &r, diags));
+    r.seconds = gf_now() - start;
+    advance(t, micros, &r);
+    r.epoch = epochs_done(t);
+    if (report)
+        *report = r;
+    return GF_OK;
+}
+
+/* ---- the loop ---- */
+
+static bool is_due(GfStrategy strategy, int64_t every, int64_t step, bool epoch_end)
+{
+    return strategy == GF_STRATEGY_EPOCH ? epoch_end : strategy == GF_STRATEGY_STEPS && step % every == 0;
+}
+
+static GfStatus evaluate(GfTrainer *t, GfEpochReport *r, GfDiags *diags)
+{
+    r->evaluated = true;
+    return gf_evaluate(&t->evaluator, t->options.steps->evaluate.exec, &r->evaluation, diags);
+}
+
+static GfStatus report_epoch(GfTrainer *t, bool evaluated, GfDiags *diags)
+{
+    const GfTrainState *s = &t->state;
+    GfEpochReport r = {.epoch = epochs_done(t),
+                       .step = s->step,
+                       .train_loss = s->epoch_loss / (double)s->epoch_steps,
+                       .examples = s->examples - t->mark.examples,
+                       .tokens = s->tokens - t->mark.tokens,
+                       .seconds = s->seconds - t->mark.seconds};
+
+    if (evaluated)
+        GF_TRY(evaluate(t, &r, diags));
+    if (t->options.events && t->options.events->epoch)
+        t->options.events->epoch(t->options.events->self, &r);
+    return GF_OK;
+}
+
+static GfStatus after_step(GfTrainer *t, GfDiags *diags)
+{
+    const GfTraining *a = t->options.training;
+    bool end = epoch_is_over(t) || t->state.step >= t->max_steps;
+    bool due = t->options.validation && is_due(a->eval_strategy, a->eval_steps, t->state.step, end);
+
+    return end || due ? report_epoch(t, due, diags) : GF_OK;
+}
+
+GfStatus gf_trainer_run(GfTrainer *t, GfDiags *diags)
+{
+    GfStepReport r;
+
+    while (t->state.step < t->max_steps) {
+        GF_TRY(gf_trainer_step(t, &r, diags));
+        if (t->options.events && t->options.events->step)
+            t->options.events->step(t->options.events->self, &r);
+        GF_TRY(after_step(t, diags));
+    }
+    return GF_OK;
+}

@@ -1,0 +1,89 @@
+/* trainer.h -- the loop: epochs of shuffled packed batches, optimizer steps,
+ * evaluation.
+ *
+ * An optimizer step takes gradient_accumulation_steps micro-batches, fewer at the
+ * end of an epoch, and divides by the examples of all of them.  Everything a step
+ * does depends on the state, the seed and the data alone.
+ */
+#ifndef GF_RUNTIME_TRAIN_TRAINER_H
+#define GF_RUNTIME_TRAIN_TRAINER_H
+
+#include "runtime/train/evaluate.h"
+#include "runtime/train/schedule.h"
+
+/* How far training has come: with the store's tensors, all that going on needs. */
+typedef struct GfTrainState {
+    int64_t step;     /* optimizer steps done */
+    int64_t epoch;    /* epochs done */
+    int64_t position; /* micro-batches done of the epoch that runs */
+    double epoch_loss; /* sum over the steps of the epoch that runs */
+    int64_t epoch_steps;
+    double total_loss; /* sum over all steps */
+    int64_t examples, tokens;
+    double seconds; /* spent in steps, without evaluation */
+} GfTrainState;
+
+/* One optimizer step. */
+typedef struct GfStepReport {
+    int64_t step, max_steps; /* step counts from 1 */
+    double epoch;            /* epochs done, with a fraction */
+    double loss;             /* mean over the examples of the step, before its update */
+    double grad_norm;        /* before clipping */
+    double learning_rate;
+    int64_t examples, tokens;
+    double seconds;
+} GfStepReport;
+
+/* The end of an epoch, or an evaluation within one. */
+typedef struct GfEpochReport {
+    double epoch; /* epochs done */
+    int64_t step;
+    double train_loss; /* mean over the steps of the epoch so far */
+    int64_t examples, tokens; /* trained on in this epoch so far */
+    double seconds;           /* of that */
+    bool evaluated;
+    GfEvaluation evaluation;
+} GfEpochReport;
+
+/* Called as things happen; each may be NULL. */
+typedef struct GfTrainEvents {
+    void *self;
+    void (*step)(void *self, const GfStepReport *report);
+    void (*epoch)(void *self, const GfEpochReport *report);
+} GfTrainEvents;
+
+typedef struct GfTrainerOptions {
+    const GfTraining *training;
+    GfSteps *steps;
+    const GfDataset *train;
+    size_t fixed_batch;          /* > 0: batches of this size in the order of the data set */
+    const GfDataset *validation; /* NULL: never evaluated */
+    const GfTrainEvents *events; /* NULL: none */
+} GfTrainerOptions;
+
+typedef struct GfTrainer {
+    GfTrainerOptions options;
+    GfTrainState state;
+    GfBatcher batcher;
+    GfEvaluator evaluator;
+    GfSchedule schedule;
+    int64_t epoch_steps; /* optimizer steps of a whole epoch */
+    int64_t max_steps;
+    uint64_t seed, data_seed;
+    GfTrainState mark; /* the state when the epoch began: for its report */
+} GfTrainer;
+
+/* Micro-batch size of a job: the file's when batches are fixed. */
+size_t gf_train_batch_size(const GfTraining *training, size_t fixed_batch);
+
+/* Plan the training; buffers live in `arena`, options' contents are borrowed.
+ * Errors: GF_ERR_VALUE an unknown schedule, no steps at all. */
+GfStatus gf_trainer_init(GfTrainer *trainer, GfArena *arena, const GfTrainerOptions *options, GfDiags *diags);
+
+/* Run from where trainer->state stands to the last step. */
+GfStatus gf_trainer_run(GfTrainer *trainer, GfDiags *diags);
+
+/* One optimizer step; `report` may be NULL.  Not past max_steps. */
+GfStatus gf_trainer_step(GfTrainer *trainer, GfStepReport *report, GfDiags *diags);
+
+#endif

@@ -1,0 +1,80 @@
+#!/bin/sh
+# run.sh -- the command line: exit codes, what goes to which stream, suggestions.
+#   run.sh GRAFT
+graft=$1
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+# expect CODE STREAM TEXT ARGUMENT...: the exit code, and TEXT in `out` or `err`.
+expect() {
+    code=$1 stream=$2 text=$3
+    shift 3
+    "$graft" "$@" >"$folder/out" 2>"$folder/err" <"${input:-/dev/null}"
+    got=$?
+    if [ $got -ne "$code" ]; then
+        echo "graft $*: exit code $got instead of $code"
+        cat "$folder/err"
+        failed=1
+    elif ! grep -qF -e "$text" "$folder/$stream"; then
+        echo "graft $*: '$text' is not in std$stream:"
+        cat "$folder/$stream"
+        failed=1
+    fi
+}
+
+# Spaces and comments that printing would not keep.
+cat >"$folder/loose.gir" <<'GIR'
+graph  @g(tokens) {   //  head
+
+  %x=input : f32[tokens,8]
+    %y = neg %x : f32[tokens,8]
+  %z = neg %x : f32[tokens,8]
+  return y = %y, z = %z
+} // tail
+GIR
+sed 's/neg/nag/' "$folder/loose.gir" >"$folder/wrong.gir"
+
+expect 0 out "usage: graft COMMAND" --help
+expect 0 out "graft " --version
+expect 2 err "usage: graft COMMAND"
+expect 2 err "did you mean 'passes'?" pases
+expect 0 out "usage: graft opt FILE.gir|-" opt --help
+expect 2 err "needs FILE.gir|-" opt
+expect 2 err "did you mean '--passes'?" opt --pases=cse "$folder/loose.gir"
+expect 1 err "cannot be opened" opt "$folder/missing.gir"
+expect 1 err "wrong.gir:4:10: error GF0202: 'nag' is no op" opt "$folder/wrong.gir"
+expect 1 err "error GF0301" opt "$folder/loose.gir" --passes=csee
+expect 2 err "did you mean 'cse'?" opt "$folder/loose.gir" --print-after=csee
+expect 0 err "cse" opt "$folder/loose.gir" --passes=cse --stats
+expect 0 err "// after cse" opt "$folder/loose.gir" --passes=cse --print-after=changed
+expect 0 err "// after dce (no change)" opt "$folder/loose.gir" --passes=dce --print-after=all
+expect 0 out "return y = %y, z = %y" opt "$folder/loose.gir" --passes cse
+expect 0 out "prune-frozen" passes
+expect 0 out "max_grad_norm: number, default 0" passes adamw
+expect 2 err "did you mean 'cse'?" passes cce
+expect 0 out "layer_norm_grad" ops
+expect 0 out "eps: number, must be given" ops layer_norm
+expect 2 err "did you mean 'gelu'?" ops gelo
+expect 0 out "GF0203 (GF_ERR_SHAPE)" explain gf0203
+expect 0 out "pass adamw" explain adamw
+expect 0 out "op adamw" explain adamw
+expect 2 err "is no error code, pass or op" explain GF0299
+
+# Without passes the text stays, byte for byte, from a file and from a pipe.
+for list in "" --passes= "--passes= "; do
+    expect 0 out "graph  @g(tokens) {   //  head" opt "$folder/loose.gir" ${list:+"$list"}
+    cmp -s "$folder/out" "$folder/loose.gir" || { echo "graft opt $list changed the text"; failed=1; }
+done
+input=$folder/loose.gir
+expect 0 out "graph  @g" opt -
+cmp -s "$folder/out" "$folder/loose.gir" || { echo "graft opt - changed the text"; failed=1; }
+input=$folder/wrong.gir
+expect 1 err "stdin:4:10: error GF0202" opt - --passes=
+
+# A full disk is an error.
+if [ -e /dev/full ]; then
+    "$graft" opt "$folder/loose.gir" >/dev/full 2>"$folder/err" && { echo "writing to a full disk succeeds"; failed=1; }
+    grep -q GF0002 "$folder/err" || { echo "a full disk is not reported"; failed=1; }
+fi
+exit $failed
