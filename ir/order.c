@@ -11,7 +11,7 @@
  */
 #include "ir/kernel.h"
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 typedef struct Order {
     const GfGraph *g;

@@ -49,16 +49,14 @@ static bool number_groups(GfPassCtx *cx, GfGraph *g)
 
     if (!given)
         return false;
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op == GF_OP_CONST)
             n->kernel = GF_NO_KERNEL;
         if (gf_makes_code(n) && n->kernel != GF_NO_KERNEL)
             given[count++] = n;
     }
     int32_t next = number_given(given, count);
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (gf_makes_code(n) && n->kernel == GF_NO_KERNEL)
             n->kernel = next++;
     }

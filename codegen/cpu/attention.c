@@ -23,8 +23,8 @@
 enum { BLOCK = 4, HEAD_SHIFT = 16 };
 
 typedef struct Head {
-    V q, k, v, y, lse, dy, dq, dk, dv, rng; /* memory; NULL: not of this pass, or read by nobody */
-    V key;
+    V q, k, v, y, lse, dy, dq, dk, dv; /* memory; NULL: not of this pass, or read by nobody */
+    const Dropout *dropout;            /* NULL: p is 0 */
     V start, length, padded; /* rows; padded: up to a whole vector */
     V offset;                /* first column of the head */
     V head;
@@ -110,11 +110,15 @@ static void weighted_rows(Emit *e, const Head *h, V weights, V m, double by, con
     ll_end(l, &c);
 }
 
-static V drop_factor(Emit *e, const Head *h, V row, V j)
+/* factors[b] of the keys j.. of the block's rows, when there is dropout */
+static void drop_factors(Emit *e, const Head *h, const V *rows, V j, V *factors)
 {
     Ll *l = e->l;
     V column = ll_add(l, ll_mul(l, h->head, ll_i(l, 1 << HEAD_SHIFT)), j);
-    return ll_dropout(l, h->rng, h->key, h->p, ll_add(l, h->start, row), column);
+
+    for (int b = 0; h->dropout && b < BLOCK; b += 2)
+        ll_dropout(l, h->dropout, h->p, ll_add(l, h->start, rows[b]), ll_add(l, h->start, rows[b + 1]), column,
+                   factors + b);
 }
 
 static V scratch_index(Emit *e, const Head *h, int b, V j)
@@ -169,12 +173,15 @@ static void normalize(Emit *e, const Head *h, const V *rows, const V *sum)
 {
     Ll *l = e->l;
 
+    V factors[BLOCK];
     Loop j = ll_for(l, ll_i(l, 0), h->padded, l->width);
+
+    drop_factors(e, h, rows, j.i, factors);
     for (int b = 0; b < BLOCK; b++) {
         V index = scratch_index(e, h, b, j.i);
         V x = ll_fdiv(l, ll_vload(l, h->pr, index, NULL), ll_splat(l, sum[b]));
-        if (h->p > 0)
-            x = ll_fmul(l, x, drop_factor(e, h, rows[b], j.i));
+        if (h->dropout)
+            x = ll_fmul(l, x, factors[b]);
         ll_vstore(l, x, h->pr, index, NULL);
     }
     ll_end(l, &j);
@@ -243,15 +250,15 @@ static void block_gradients(Emit *e, const Head *h, const V *rows, V *acc, V *ac
     Loop j = ll_for(l, ll_i(l, 0), h->padded, l->width);
     block_product(e, h, h->q, rows, h->kt, j.i, acc);
     block_product(e, h, h->dy, rows, h->vt, j.i, acc2);
-    V inside = ll_mask_below(l, j.i, h->length);
+    V inside = ll_mask_below(l, j.i, h->length), factors[BLOCK];
+    drop_factors(e, h, rows, j.i, factors);
     for (int b = 0; b < BLOCK; b++) {
         V p = ll_exp(l, ll_fsub(l, ll_get(l, acc[b]), ll_splat(l, lse[b])));
         p = ll_select(l, inside, p, ll_vf(l, 0));
         V dp = ll_get(l, acc2[b]), dropped = p;
-        if (h->p > 0) {
-            V factor = drop_factor(e, h, rows[b], j.i);
-            dp = ll_fmul(l, dp, factor);
-            dropped = ll_fmul(l, p, factor);
+        if (h->dropout) {
+            dp = ll_fmul(l, dp, factors[b]);
+            dropped = ll_fmul(l, p, factors[b]);
         }
         V ds = ll_fmul(l, p, ll_fsub(l, dp, ll_splat(l, dot[b])));
         ll_vstore(l, dropped, h->pr, scratch_index(e, h, b, j.i), NULL);
@@ -341,7 +348,7 @@ static void common(Emit *e, const GfNode *n, const GfValue *q, const GfValue *le
     h->size = h->width / h->heads;
     h->scale = 1.0 / sqrt((double)h->size);
     h->p = gf_attr_f(n, "p");
-    h->key = emit_key(e, n);
+    h->dropout = emit_dropout(e, n);
     int64_t rows = emit_dim_max(e, emit_shape(&q->type).rows), w = e->l->width;
     int64_t padded = (rows + w - 1) / w * w, size = (h->size + w - 1) / w * w;
     h->kt = emit_scratch(e, size * padded * 4);
@@ -372,7 +379,6 @@ static GfStatus attention_kernel(Emit *e, const GfNode *n)
     Head h = {.q = emit_base(e, gf_operand(n, 0)),
               .k = emit_base(e, gf_operand(n, 1)),
               .v = emit_base(e, gf_operand(n, 2)),
-              .rng = emit_base(e, gf_operand(n, 5)),
               .y = result_base(e, n, 0),
               .lse = result_base(e, n, 1)};
 
@@ -390,7 +396,6 @@ static GfStatus attention_grad_kernel(Emit *e, const GfNode *n)
               .v = emit_base(e, gf_operand(n, 3)),
               .y = emit_base(e, gf_operand(n, 4)),
               .lse = emit_base(e, gf_operand(n, 5)),
-              .rng = emit_base(e, gf_operand(n, 8)),
               .dq = result_base(e, n, 0),
               .dk = result_base(e, n, 1),
               .dv = result_base(e, n, 2)};

@@ -14,7 +14,7 @@ static void add_row(Emit *e, V row, V first_col, V end_col, V *acc, unsigned vec
 {
     for (unsigned v = 0; v < vectors; v++) {
         V col = ll_add(e->l, first_col, ll_i(e->l, (int64_t)v * e->l->width));
-        Point p = {row, col, end_col ? ll_mask_below(e->l, col, end_col) : NULL};
+        Point p = {row, col, end_col ? ll_mask_below(e->l, col, end_col) : NULL, emit_part(v, vectors)};
         emit_fresh(e);
         for (uint32_t s = 0; s < e->r->output_count; s++) {
             V slot = acc[s * BLOCK_VECTORS + v];

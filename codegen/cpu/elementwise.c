@@ -75,14 +75,10 @@ const CpuOp cpu_const = {.element = const_element};
 
 static V dropout_element(Emit *e, const GfNode *n, uint32_t result, Point p)
 {
-    double rate = gf_attr_f(n, "p");
     V x = emit_operand(e, n, 0, p);
 
     (void)result;
-    if (rate <= 0)
-        return x;
-    V factor = ll_dropout(e->l, emit_base(e, gf_operand(n, 1)), emit_key(e, n), rate, p.row, p.col);
-    return ll_fmul(e->l, x, factor);
+    return gf_attr_f(n, "p") > 0 ? ll_fmul(e->l, x, emit_factors(e, n, p)) : x;
 }
 
 const CpuOp cpu_dropout = {.element = dropout_element};

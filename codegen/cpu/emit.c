@@ -3,37 +3,6 @@
 
 #include <string.h>
 
-static LLVMTypeRef kernel_type(Ll *l)
-{
-    LLVMTypeRef args[] = {l->ptr, l->ptr, l->ptr, l->i64, l->i64, l->ptr};
-    return LLVMFunctionType(l->void_, args, 6, false);
-}
-
-GfStatus emit_begin(Emit *e, const char *name, uint32_t extras)
-{
-    Ll *l = e->l;
-    uint32_t count = e->r->input_count + e->r->output_count + extras;
-    V f = ll_function(l, name, kernel_type(l), false);
-
-    e->buffers = LLVMGetParam(f, 0);
-    e->sizes = LLVMGetParam(f, 1);
-    e->scalars = LLVMGetParam(f, 2);
-    e->begin = LLVMGetParam(f, 3);
-    e->end = LLVMGetParam(f, 4);
-    e->scratch = LLVMGetParam(f, 5);
-    e->scratch_size = 0;
-    e->bases = GF_NEW_ARRAY(e->arena, V, count + 1);
-    e->inside = GF_NEW_ARRAY(e->arena, bool, gf_graph_ids(e->g));
-    e->memo = GF_NEW_ARRAY(e->arena, V, (size_t)gf_graph_ids(e->g) * 3);
-    if (e->arena->failed)
-        return gf_fail_memory(e->diags);
-    for (uint32_t i = 0; i < count; i++)
-        e->bases[i] = ll_load_ptr(l, e->buffers, i);
-    for (uint32_t i = 0; i < e->r->node_count; i++)
-        e->inside[e->r->nodes[i]->id] = true;
-    return GF_OK;
-}
-
 V emit_scratch(Emit *e, int64_t bytes)
 {
     V at = ll_at(e->l, LLVMInt8TypeInContext(e->l->context), e->scratch, ll_i(e->l, e->scratch_size));
@@ -87,14 +56,95 @@ V emit_base(Emit *e, const GfValue *v)
     return i >= 0 ? e->bases[i] : o >= 0 ? e->bases[e->r->input_count + (uint32_t)o] : NULL;
 }
 
-V emit_key(Emit *e, const GfNode *n)
+/* ---- dropout --------------------------------------------------------------------- */
+
+static bool draws(const GfNode *n)
+{
+    return gf_attr_f(n, "p") > 0;
+}
+
+bool emit_draws(const Emit *e)
 {
     for (uint32_t i = 0; i < e->r->random_count; i++) {
-        if (e->r->random[i] == n)
-            return ll_load_i64(e->l, e->scalars, i);
+        if (draws(e->r->random[i]))
+            return true;
     }
-    return ll_i(e->l, 0);
+    return false;
 }
+
+/* In the entry block, so that no loop computes it again. */
+static void open_dropouts(Emit *e)
+{
+    for (uint32_t i = 0; i < e->r->random_count; i++) {
+        const GfNode *n = e->r->random[i];
+        V rng = emit_base(e, gf_operand(n, n->operand_count - 1));
+        if (draws(n))
+            e->dropouts[i] = ll_dropout_open(e->l, rng, ll_load_i64(e->l, e->scalars, i));
+    }
+}
+
+static uint32_t random_index(const Emit *e, const GfNode *n)
+{
+    uint32_t i = 0;
+    while (e->r->random[i] != n)
+        i++;
+    return i;
+}
+
+const Dropout *emit_dropout(const Emit *e, const GfNode *n)
+{
+    return draws(n) ? &e->dropouts[random_index(e, n)] : NULL;
+}
+
+V emit_factors(Emit *e, const GfNode *n, Point p)
+{
+    uint32_t i = random_index(e, n);
+    V factors[2];
+
+    if (p.part == POINT_SECOND)
+        return e->second[i];
+    ll_dropout(e->l, &e->dropouts[i], gf_attr_f(n, "p"), p.row, p.row, p.col, factors);
+    e->second[i] = factors[1];
+    return factors[0];
+}
+
+/* ---- the kernel -------------------------------------------------------------------- */
+
+static LLVMTypeRef kernel_type(Ll *l)
+{
+    LLVMTypeRef args[] = {l->ptr, l->ptr, l->ptr, l->i64, l->i64, l->ptr};
+    return LLVMFunctionType(l->void_, args, 6, false);
+}
+
+GfStatus emit_begin(Emit *e, const char *name, uint32_t extras)
+{
+    Ll *l = e->l;
+    uint32_t count = e->r->input_count + e->r->output_count + extras;
+    V f = ll_function(l, name, kernel_type(l), false);
+
+    e->buffers = LLVMGetParam(f, 0);
+    e->sizes = LLVMGetParam(f, 1);
+    e->scalars = LLVMGetParam(f, 2);
+    e->begin = LLVMGetParam(f, 3);
+    e->end = LLVMGetParam(f, 4);
+    e->scratch = LLVMGetParam(f, 5);
+    e->scratch_size = 0;
+    e->bases = GF_NEW_ARRAY(e->arena, V, count + 1);
+    e->inside = GF_NEW_ARRAY(e->arena, bool, gf_graph_ids(e->g));
+    e->memo = GF_NEW_ARRAY(e->arena, V, (size_t)gf_graph_ids(e->g) * 3);
+    e->dropouts = GF_NEW_ARRAY(e->arena, Dropout, e->r->random_count + 1);
+    e->second = GF_NEW_ARRAY(e->arena, V, e->r->random_count + 1);
+    if (e->arena->failed)
+        return gf_fail_memory(e->diags);
+    for (uint32_t i = 0; i < count; i++)
+        e->bases[i] = ll_load_ptr(l, e->buffers, i);
+    for (uint32_t i = 0; i < e->r->node_count; i++)
+        e->inside[e->r->nodes[i]->id] = true;
+    open_dropouts(e);
+    return GF_OK;
+}
+
+/* ---- values ---------------------------------------------------------------------- */
 
 /* Broadcast: a dim of constant 1 is read at 0. */
 V emit_load(Emit *e, const GfValue *v, Point p)
@@ -128,4 +178,48 @@ V emit_value(Emit *e, const GfValue *v, Point p)
 V emit_operand(Emit *e, const GfNode *n, uint32_t i, Point p)
 {
     return emit_value(e, gf_operand(n, i), p);
+}
+
+/* ---- columns of a row ---------------------------------------------------------------- */
+
+static V whole_part(Emit *e, V cols, int64_t unit)
+{
+    return ll_sub(e->l, cols, ll_srem(e->l, cols, ll_i(e->l, unit)));
+}
+
+static void walk_pairs(Emit *e, V row, V end, PointFn body, void *self)
+{
+    Ll *l = e->l;
+    Loop col = ll_for(l, ll_i(l, 0), end, 2 * (int64_t)l->width);
+
+    body(e, self, (Point){row, col.i, NULL, POINT_FIRST});
+    body(e, self, (Point){row, ll_add(l, col.i, ll_i(l, l->width)), NULL, POINT_SECOND});
+    ll_end(l, &col);
+}
+
+/* A loop over vectors of [from, to) runs for some size of the dim. */
+static bool has_any(GfDim dim, int64_t unit, int64_t at_least)
+{
+    return dim.symbol != GF_CONSTANT || (unit ? dim.size % unit : dim.size) >= at_least;
+}
+
+void emit_walk(Emit *e, V row, GfDim dim, PointFn body, void *self)
+{
+    Ll *l = e->l;
+    int64_t width = l->width, pair = emit_draws(e) ? 2 * width : 0;
+    V cols = emit_dim(e, dim), whole = whole_part(e, cols, width);
+    V paired = pair ? whole_part(e, cols, pair) : ll_i(l, 0);
+
+    if (pair && has_any(dim, 0, pair))
+        walk_pairs(e, row, paired, body, self);
+    if (has_any(dim, pair, width)) {
+        Loop col = ll_for(l, paired, whole, width);
+        body(e, self, (Point){row, col.i, NULL, POINT_ALONE});
+        ll_end(l, &col);
+    }
+    if (!has_any(dim, width, 1))
+        return;
+    If rest = ll_if(l, ll_lt(l, whole, cols));
+    body(e, self, (Point){row, whole, ll_mask_below(l, whole, cols), POINT_ALONE});
+    ll_fi(l, &rest);
 }

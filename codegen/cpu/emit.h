@@ -11,9 +11,14 @@
 #include "codegen/codegen.h"
 #include "codegen/cpu/ll.h"
 
-/* A row and the columns [col, col + width).  mask NULL: all columns exist. */
+/* A row and the columns [col, col + width).  mask NULL: all columns exist.
+ * Points come in pairs of neighbours where that helps (dropout): the FIRST, then
+ * in the same basic block the SECOND, `width` columns on. */
+typedef enum PointPart { POINT_ALONE, POINT_FIRST, POINT_SECOND } PointPart;
+
 typedef struct Point {
     V row, col, mask;
+    PointPart part;
 } Point;
 
 typedef struct Emit Emit;
@@ -31,6 +36,8 @@ struct Emit {
     V *bases;        /* pointers of inputs, then outputs, then extras */
     bool *inside;    /* by node id: node belongs to the region */
     V *memo;         /* by node id * 3 + result: value at the current point */
+    Dropout *dropouts; /* of the region's random nodes, in order */
+    V *second;       /* by number of the random node: its factors at the second point of the pair */
     bool flat;       /* points are linear: row 0, col = index of the element */
     V elements;      /* flat: how many; the code must not depend on the domain's shape */
     SourceFn source; /* may be NULL */
@@ -53,6 +60,17 @@ void emit_fresh(Emit *e);
 V emit_value(Emit *e, const GfValue *v, Point p);
 V emit_operand(Emit *e, const GfNode *n, uint32_t i, Point p);
 
+/* Call `body` for all columns [0, cols) of a row: in pairs if elements are drawn,
+ * then alone, then masked.  What it writes must not depend on the division. */
+typedef void (*PointFn)(Emit *e, void *self, Point p);
+void emit_walk(Emit *e, V row, GfDim cols, PointFn body, void *self);
+
+/* Of vector `v` of `count` neighbours that are written one after the other. */
+static inline PointPart emit_part(unsigned v, unsigned count)
+{
+    return count % 2 ? POINT_ALONE : v % 2 ? POINT_SECOND : POINT_FIRST;
+}
+
 /* The vector from memory: input or output `v` of the region, broadcast. */
 V emit_load(Emit *e, const GfValue *v, Point p);
 
@@ -60,8 +78,14 @@ V emit_load(Emit *e, const GfValue *v, Point p);
 V emit_base(Emit *e, const GfValue *v);
 bool emit_is_output(const Emit *e, const GfValue *v);
 
-/* The key of a random node, from the launch's scalars. */
-V emit_key(Emit *e, const GfNode *n);
+/* Whether elements are drawn: pairs of points are worth their code. */
+bool emit_draws(const Emit *e);
+
+/* What the elements of a random node have in common; NULL when its p is 0. */
+const Dropout *emit_dropout(const Emit *e, const GfNode *n);
+
+/* The node's dropout factors at p. */
+V emit_factors(Emit *e, const GfNode *n, Point p);
 
 V emit_dim(Emit *e, GfDim dim);          /* its size, i64 */
 int64_t emit_dim_max(Emit *e, GfDim dim); /* the largest the plan allows */

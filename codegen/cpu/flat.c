@@ -49,7 +49,7 @@ static V element_total(Emit *e)
  * memory of an input. */
 static void emit_elements(Emit *e, V index, V mask)
 {
-    Point p = {ll_i(e->l, 0), index, mask};
+    Point p = {ll_i(e->l, 0), index, mask, POINT_ALONE};
     V *values = GF_NEW_ARRAY(e->arena, V, e->r->output_count + 1);
 
     emit_fresh(e);

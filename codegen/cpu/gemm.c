@@ -177,7 +177,7 @@ void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whol
 
     for (unsigned v = 0; v < vectors; v++) {
         V at = ll_add(l, col, ll_i(l, (int64_t)v * l->width));
-        Point p = {k.i, at, whole ? NULL : ll_mask_below(l, at, cols)};
+        Point p = {k.i, at, whole ? NULL : ll_mask_below(l, at, cols), emit_part(v, vectors)};
         V to = ll_add(l, ll_mul(l, k.i, ll_i(l, (int64_t)vectors * l->width)), ll_i(l, (int64_t)v * l->width));
         emit_fresh(e);
         ll_vstore(l, emit_value(e, b, p), panel, to, NULL);

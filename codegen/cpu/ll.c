@@ -156,6 +156,9 @@ V ll_fma(Ll *l, V a, V b, V c)
 {
     LLVMTypeRef type = LLVMTypeOf(a);
     V args[] = {a, b, c};
+
+    if (!l->fma) /* the intrinsic would call libm */
+        return ll_fadd(l, ll_fmul(l, a, b), c);
     return ll_intrinsic(l, "llvm.fma", &type, 1, args, 3);
 }
 

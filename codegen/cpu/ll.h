@@ -21,6 +21,7 @@ typedef struct Ll {
     LLVMTypeRef void_, i1, i32, i64, f32, f64, ptr;
     LLVMTypeRef vf, vi, vm; /* <width x float>, <width x i32>, <width x i1> */
     unsigned width;         /* floats a vector */
+    bool fma;               /* a multiply-add is one instruction */
     unsigned tile_rows, tile_vectors; /* register tile of the matrix microkernel */
     V fn;                   /* function being written */
 } Ll;
@@ -52,7 +53,7 @@ V ll_fsub(Ll *l, V a, V b);
 V ll_fmul(Ll *l, V a, V b);
 V ll_fdiv(Ll *l, V a, V b);
 V ll_fneg(Ll *l, V a);
-V ll_fma(Ll *l, V a, V b, V c); /* a b + c */
+V ll_fma(Ll *l, V a, V b, V c); /* a b + c, rounded once where the processor can */
 V ll_fmin(Ll *l, V a, V b);
 V ll_fmax(Ll *l, V a, V b);
 V ll_fsqrt(Ll *l, V a);
@@ -114,8 +115,18 @@ V ll_log(Ll *l, V x);
 V ll_tanh(Ll *l, V x);
 V ll_erf(Ll *l, V x); /* absolute error below 2e-7 */
 
-/* Dropout factors (0 or 1/(1-p)) of columns [column, column + width) of a row;
- * `column` is a multiple of 4.  rng points to the op's i32[4]; see ir/philox.h. */
-V ll_dropout(Ll *l, V rng, V key, double p, V row, V column);
+/* dropout.c: what all elements of a random op have in common, as vectors. */
+typedef struct Dropout {
+    V key0[10], key1[10]; /* of the rounds */
+    V op, step;           /* words 2 and 3 of the counters */
+} Dropout;
+
+/* rng points to the op's i32[4], key is its identity; see ir/philox.h. */
+Dropout ll_dropout_open(Ll *l, V rng, V key);
+
+/* Dropout factors (0 or 1/(1-p)): factors[0] of columns [column, column + width)
+ * of `row`; factors[1] of the same columns of `second_row` or, where that is
+ * `row` itself, of the next `width` columns.  `column` is a multiple of 4. */
+void ll_dropout(Ll *l, const Dropout *d, double p, V row, V second_row, V column, V factors[2]);
 
 #endif

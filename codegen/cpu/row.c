@@ -187,30 +187,14 @@ static void write_values(Emit *e, RowPlan *plan, Point p)
     }
 }
 
-static void stage_point(Emit *e, RowPlan *plan, const Stage *stage, Point p)
+static void stage_point(Emit *e, void *self, Point p)
 {
+    const Stage *stage = self;
+
     emit_fresh(e);
     for (int i = 0; i < stage->count; i++)
         add_slot(e, &stage->slots[i], p);
-    write_values(e, plan, p);
-}
-
-static void walk_columns(Emit *e, RowPlan *plan, const Stage *stage, V row)
-{
-    Ll *l = e->l;
-    GfDim dim = e->r->cols;
-    V cols = emit_dim(e, dim), whole = ll_sub(l, cols, ll_srem(l, cols, ll_i(l, l->width)));
-
-    if (dim.symbol != GF_CONSTANT || dim.size >= l->width) {
-        Loop col = ll_for(l, ll_i(l, 0), whole, l->width);
-        stage_point(e, plan, stage, (Point){row, col.i, NULL});
-        ll_end(l, &col);
-    }
-    if (dim.symbol == GF_CONSTANT && dim.size % l->width == 0)
-        return;
-    If rest = ll_if(l, ll_lt(l, whole, cols));
-    stage_point(e, plan, stage, (Point){row, whole, ll_mask_below(l, whole, cols)});
-    ll_fi(l, &rest);
+    write_values(e, e->self, p);
 }
 
 /* Totals of the slots that end here become scalars of their ops. */
@@ -228,7 +212,7 @@ static void finish_slots(Emit *e, RowPlan *plan, Stage *stage, V row)
         }
         for (int s = 0; s < ROW_SCALARS; s++)
             scalars[s] = ll_get(l, plan->scalars[slot->node->id][s]);
-        op->finish(e, slot->node, slot->phase, totals, scalars, (Point){row, ll_i(l, 0), NULL});
+        op->finish(e, slot->node, slot->phase, totals, scalars, (Point){.row = row, .col = ll_i(l, 0)});
         for (int s = 0; s < ROW_SCALARS; s++)
             ll_set(l, plan->scalars[slot->node->id][s], scalars[s]);
     }
@@ -254,7 +238,7 @@ static GfStatus emit_row_body(Emit *e, RowPlan *plan, V row)
     for (plan->stage = 0; plan->stage < plan->stages; plan->stage++) {
         GF_TRY(open_stage(e, plan, &stage));
         if (stage.count || stage.writes)
-            walk_columns(e, plan, &stage, row);
+            emit_walk(e, row, e->r->cols, stage_point, &stage);
         finish_slots(e, plan, &stage, row);
     }
     write_scalars(e, plan, row);

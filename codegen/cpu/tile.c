@@ -142,23 +142,28 @@ static V find_panel(Emit *e, Tiles *t, uint32_t i, V index, V col)
 
 /* ---- rows of a --------------------------------------------------------------------------- */
 
+/* A row of a, computed into memory. */
+typedef struct ComputedRow {
+    const GfValue *a;
+    V to, at; /* element `at` of `to` is its first */
+} ComputedRow;
+
+static void compute_point(Emit *e, void *self, Point p)
+{
+    const ComputedRow *row = self;
+
+    emit_fresh(e);
+    ll_vstore(e->l, emit_value(e, row->a, p), row->to, ll_add(e->l, row->at, p.col), p.mask);
+}
+
 /* Prologue: rows [row, row + count) of a computed into scratch. */
 static void compute_rows(Emit *e, const Product *p, V row, V count, V to)
 {
     Ll *l = e->l;
-    V inner = emit_dim(e, p->inner), whole = ll_sub(l, inner, ll_srem(l, inner, ll_i(l, l->width)));
     Loop i = ll_for(l, ll_i(l, 0), count, 1);
-    V at = ll_mul(l, i.i, inner), r = ll_add(l, row, i.i);
+    ComputedRow computed = {p->a, to, ll_mul(l, i.i, emit_dim(e, p->inner))};
 
-    Loop k = ll_for(l, ll_i(l, 0), whole, l->width);
-    emit_fresh(e);
-    ll_vstore(l, emit_value(e, p->a, (Point){r, k.i, NULL}), to, ll_add(l, at, k.i), NULL);
-    ll_end(l, &k);
-    If rest = ll_if(l, ll_lt(l, whole, inner));
-    V mask = ll_mask_below(l, whole, inner);
-    emit_fresh(e);
-    ll_vstore(l, emit_value(e, p->a, (Point){r, whole, mask}), to, ll_add(l, at, whole), mask);
-    ll_fi(l, &rest);
+    emit_walk(e, ll_add(l, row, i.i), p->inner, compute_point, &computed);
     ll_end(l, &i);
 }
 
@@ -200,7 +205,7 @@ static void epilogue(Emit *e, Tiles *t, V row, V count, V cols)
     t->in_epilogue = true;
     for (unsigned v = 0; v < t->vectors; v++) {
         V col = ll_add(l, t->panel_col, ll_i(l, (int64_t)v * l->width));
-        Point p = {r, col, t->whole ? NULL : ll_mask_below(l, col, cols)};
+        Point p = {r, col, t->whole ? NULL : ll_mask_below(l, col, cols), emit_part(v, t->vectors)};
         emit_fresh(e);
         for (uint32_t o = 0; o < e->r->output_count; o++) {
             V value = emit_value(e, e->r->outputs[o], p);

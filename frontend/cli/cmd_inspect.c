@@ -70,7 +70,8 @@ static GfStatus print_tensors(const GfGraph *g, GfOp op, const char *title, GfAr
             continue;
         const GfType *type = &n->results[0].type;
         int64_t elements = op == GF_OP_INPUT ? 0 : gf_type_elements(type, NULL);
-        rows[count++] = (Row){n->label ? n->label : n->name, gf_type_str(arena, g, type), param_note(n, arena), elements};
+        rows[count++] =
+            (Row){n->label ? n->label : n->name, gf_type_str(arena, g, type), param_note(n, arena), elements};
         total += elements;
     }
     if (arena->failed)

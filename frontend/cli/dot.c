@@ -16,7 +16,8 @@ static void add_quoted(GfText *out, const char *text)
 static const char *style_of(const GfNode *n)
 {
     if (n->op == GF_OP_PARAM)
-        return n->frozen ? "shape=ellipse,style=filled,fillcolor=gray85" : "shape=ellipse,style=filled,fillcolor=palegreen";
+        return n->frozen ? "shape=ellipse,style=filled,fillcolor=gray85"
+                         : "shape=ellipse,style=filled,fillcolor=palegreen";
     if (n->op == GF_OP_STATE)
         return "shape=ellipse,style=filled,fillcolor=lightyellow";
     if (n->op == GF_OP_INPUT)

@@ -21,8 +21,8 @@ static GfStatus read_sets(GfLoadedStep *step, const GfOptions *options, GfArena 
     for (size_t i = 0; (text = gf_options_nth(options, "set", i)); i++) {
         GfSet set;
         GF_TRY(gf_set_parse(&set, arena, text, diags));
-        bool whole = starts_with(set.path, "config.") || starts_with(set.path, "training.") ||
-                     starts_with(set.path, "lora.");
+        bool whole =
+            starts_with(set.path, "config.") || starts_with(set.path, "training.") || starts_with(set.path, "lora.");
         const char *path = whole ? set.path : gf_arena_printf(arena, "config.%s", set.path);
         if (!path)
             return gf_fail_memory(diags);

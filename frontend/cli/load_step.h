@@ -17,10 +17,10 @@ typedef struct GfLoadedStep {
     GfModel model;
     GfVariant variant;
     bool has_variant;
-    GfTraining training; /* defaults, the variant's, --set */
-    GfJson config;       /* --config */
+    GfTraining training;     /* defaults, the variant's, --set */
+    GfJson config;           /* --config */
     const char *config_path; /* NULL: none */
-    GfJson sets;         /* --set, as one object */
+    GfJson sets;             /* --set, as one object */
 } GfLoadedStep;
 
 /* Load what the options name; `path` is the model.  Close it also after an error. */

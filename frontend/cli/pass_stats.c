@@ -31,8 +31,7 @@ void gf_print_pass_stats(const GfPassReport *reports, size_t count, GfArena *are
         pass_width = widest(pass_width, reports[i].info->text);
         counter_width = widest(counter_width, counters_text(&reports[i], arena));
     }
-    fprintf(out, "%-*s  %-*s  %6s  %6s  %9s\n", pass_width, "pass", counter_width, "counters", "before", "after",
-            "ms");
+    fprintf(out, "%-*s  %-*s  %6s  %6s  %9s\n", pass_width, "pass", counter_width, "counters", "before", "after", "ms");
     for (size_t i = 0; i < count; i++)
         fprintf(out, "%-*s  %-*s  %6u  %6u  %9.3f\n", pass_width, reports[i].info->text, counter_width,
                 counters_text(&reports[i], arena), reports[i].nodes_before, reports[i].nodes_after,

@@ -40,7 +40,7 @@ typedef struct InputRow {
     const char *name, *symbol;
 } InputRow;
 
-static const InputRow input_rows[] = {{"ids", "tokens"},   {"positions", "tokens"}, {"types", "tokens"},
+static const InputRow input_rows[] = {{"ids", "tokens"},  {"positions", "tokens"}, {"types", "tokens"},
                                       {"starts", "seqs"}, {"lengths", "seqs"},     {"labels", "seqs"}};
 enum { INPUT_COUNT = sizeof input_rows / sizeof *input_rows };
 
@@ -161,8 +161,13 @@ static GfStatus add_param(GfBuilder *b, GfScope *scope, const cJSON *node)
     GF_TRY(param_type(scope, node, &text, &type));
     GF_TRY(param_init(b, node, text.init, attrs));
     snprintf(name, sizeof name, "%c%u", node->string[0] == 'b' ? 'b' : 'w', b->params++);
-    GfNodeSpec spec = {.op = GF_OP_PARAM, .name = name, .declared = &type, .label = label, .attrs = attrs,
-                       .attr_count = 2, .loc = gf_json_key_loc(b->doc, node)};
+    GfNodeSpec spec = {.op = GF_OP_PARAM,
+                       .name = name,
+                       .declared = &type,
+                       .label = label,
+                       .attrs = attrs,
+                       .attr_count = 2,
+                       .loc = gf_json_key_loc(b->doc, node)};
     GF_TRY(gf_builder_add(b, b->first_op, &spec, &n));
     return gf_scope_bind(scope, node, node->string, gf_result(n), true);
 }

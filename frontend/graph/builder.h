@@ -16,7 +16,7 @@ typedef struct GfBuilder {
     GfScope inputs;
     GfNode *first_op; /* params go before it */
     GfNode *last_input;
-    GfValue *rng; /* NULL until an op draws */
+    GfValue *rng;     /* NULL until an op draws */
     const char *file; /* of the model, without its folder; in the graph's arena */
     int64_t next_key;
     uint32_t steps, params;

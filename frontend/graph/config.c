@@ -90,8 +90,8 @@ GfStatus gf_config_merge(GfConfig *config, GfArena *arena, const GfConfigSource 
         return gf_fail(diags, gf_json_loc(source->doc, source->object), GF_ERR_VALUE,
                        "config values must be an object, found %s", gf_json_type_name(source->object));
     if (!source->foreign)
-        GF_TRY(gf_json_check_keys(source->doc, source->object, config->keys, config->count, "the model's config",
-                                  diags));
+        GF_TRY(
+            gf_json_check_keys(source->doc, source->object, config->keys, config->count, "the model's config", diags));
     for (const cJSON *node = source->object->child; node; node = node->next) {
         GfConfigValue *value = gf_config_find(config, node->string);
         if (!value)

@@ -37,7 +37,8 @@ static GfStatus op_of(const GfBuilder *b, const cJSON *statement, GfOp *op)
         return gf_model_find_op(text, gf_builder_loc(b, node), op, b->diags);
     const GfConfigValue *value = gf_config_find(&b->model->config, text + 1);
     if (!value || value->kind != GF_CONFIG_STRING)
-        return gf_fail(b->diags, gf_builder_loc(b, node), GF_ERR_NAME, "'%s' names no config key that holds a string", text);
+        return gf_fail(b->diags, gf_builder_loc(b, node), GF_ERR_NAME, "'%s' names no config key that holds a string",
+                       text);
     GF_TRY(gf_model_find_op(value->text, value->loc, op, b->diags));
     return gf_model_check_op(b->doc, statement, *op, b->diags);
 }
@@ -96,8 +97,8 @@ static GfStatus read_operands(GfBuilder *b, const GfScope *scope, const cJSON *s
         return GF_OK;
     const GfOpInfo *info = gf_op_info(op);
     if (in.count + 1 != info->max_operands) /* else the count in the message would include rng */
-        return gf_fail(b->diags, gf_builder_loc(b, statement), GF_ERR_OP, "'%s' takes %d operand%s here, got %zu", info->text,
-                       info->max_operands - 1, info->max_operands == 2 ? "" : "s", in.count);
+        return gf_fail(b->diags, gf_builder_loc(b, statement), GF_ERR_OP, "'%s' takes %d operand%s here, got %zu",
+                       info->text, info->max_operands - 1, info->max_operands == 2 ? "" : "s", in.count);
     GF_TRY(gf_builder_rng(b));
     parts->operands[parts->operand_count++] = b->rng;
     return GF_OK;
@@ -111,8 +112,8 @@ static GfStatus read_declared(const GfBuilder *b, const GfScope *scope, const cJ
     if (!gf_op_has(op, GF_DECLARED))
         return GF_OK;
     if (!node)
-        return gf_fail(b->diags, gf_builder_loc(b, statement), GF_ERR_KEY, "'%s' needs the key \"type\": its result type",
-                       gf_op_text(op));
+        return gf_fail(b->diags, gf_builder_loc(b, statement), GF_ERR_KEY,
+                       "'%s' needs the key \"type\": its result type", gf_op_text(op));
     GF_TRY(gf_type_text_read(&text, b->doc, node, b->diags));
     return gf_scope_type(scope, node, &text, &parts->type);
 }
@@ -225,8 +226,8 @@ static GfStatus build_round(GfBuilder *b, GfScope *scope, const cJSON *statement
 
     GF_TRY(gf_builder_step(b, statement));
     if (strlen(prefix) > GF_LABEL_MAX)
-        return gf_fail(b->diags, gf_builder_loc(b, as), GF_ERR_VALUE, "a parameter's whole name is longer than %d characters",
-                       GF_LABEL_MAX);
+        return gf_fail(b->diags, gf_builder_loc(b, as), GF_ERR_VALUE,
+                       "a parameter's whole name is longer than %d characters", GF_LABEL_MAX);
     GF_TRY(bind_sizes(b, &inner, scope, block, statement));
     GF_TRY(bind_takes(b, &inner, scope, block, statement));
     GF_TRY(gf_builder_params(b, &inner, block));
@@ -299,7 +300,8 @@ static GfStatus read_gives(const GfBuilder *b, const cJSON **gives, size_t *coun
     }
     if (*count <= GF_NAMES_MAX)
         return GF_OK;
-    return gf_fail(b->diags, gf_builder_loc(b, *gives), GF_ERR_VALUE, "at most %d outputs, found %zu", GF_NAMES_MAX, *count);
+    return gf_fail(b->diags, gf_builder_loc(b, *gives), GF_ERR_VALUE, "at most %d outputs, found %zu", GF_NAMES_MAX,
+                   *count);
 }
 
 static GfStatus check_output_name(const GfBuilder *b, const cJSON *node)
@@ -329,7 +331,10 @@ static GfStatus build_return(GfBuilder *b, const GfScope *scope)
         GF_TRY(check_output(b, node, values[i]));
         GF_TRY(name_output(b, node->string, values[i]));
     }
-    GfNodeSpec spec = {.op = GF_OP_RETURN, .operands = values, .operand_count = (uint32_t)count, .outputs = names,
+    GfNodeSpec spec = {.op = GF_OP_RETURN,
+                       .operands = values,
+                       .operand_count = (uint32_t)count,
+                       .outputs = names,
                        .loc = gf_builder_loc(b, gives)};
     return gf_builder_add(b, NULL, &spec, &n);
 }

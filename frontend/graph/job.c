@@ -11,7 +11,7 @@
 
 /* An item of the job's own list, or a name or file from --set. */
 typedef struct Wanted {
-    const cJSON *node;  /* where it stands, for errors */
+    const cJSON *node; /* where it stands, for errors */
     const char *path;
     const cJSON *training; /* of the item, or NULL */
 } Wanted;

@@ -123,7 +123,8 @@ static GfStatus read_labels(GfJob *job, const cJSON *data, GfDiags *diags)
 
 static GfStatus read_generated(GfJob *job, const cJSON *data, const cJSON *generate, GfDiags *diags)
 {
-    const cJSON *named = gf_json_find(&job->doc, data, "labels"), *counted = gf_json_find(&job->doc, generate, "labels");
+    const cJSON *named = gf_json_find(&job->doc, data, "labels"),
+                *counted = gf_json_find(&job->doc, generate, "labels");
     int64_t labels = 6;
 
     GF_TRY(reject_files(job, data, diags));

@@ -61,8 +61,7 @@ static void count_labels(GfModel *m, const GfConfigSource *source)
     const cJSON *names = gf_json_find(source->doc, source->object, "id2label");
     GfConfigValue *labels = gf_config_find(&m->config, "num_labels");
 
-    if (!labels || !cJSON_IsObject(names) || !names->child ||
-        gf_json_find(source->doc, source->object, "num_labels"))
+    if (!labels || !cJSON_IsObject(names) || !names->child || gf_json_find(source->doc, source->object, "num_labels"))
         return;
     labels->kind = GF_CONFIG_NUMBER;
     labels->number = cJSON_GetArraySize(names);

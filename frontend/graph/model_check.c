@@ -184,7 +184,8 @@ static GfStatus check_statement(const Check *c, const cJSON *statement)
     bool op = gf_json_find(c->doc, object, "op"), use = gf_json_find(c->doc, object, "use");
     if (op == use)
         return gf_fail(c->diags, gf_json_loc(c->doc, object), GF_ERR_KEY,
-                       op ? "a statement has either \"op\" or \"use\", not both" : "a statement needs \"op\" or \"use\"");
+                       op ? "a statement has either \"op\" or \"use\", not both"
+                          : "a statement needs \"op\" or \"use\"");
     return op ? check_op_statement(c, object) : check_use_statement(c, object);
 }
 
@@ -268,8 +269,8 @@ static GfStatus walk_statement(const Check *c, Block *block, const cJSON *statem
         return GF_OK;
     Block *used = find_block(c, use->valuestring);
     if (used->active)
-        return gf_fail(c->diags, gf_json_loc(c->doc, use), GF_ERR_NAME, "block '%s' uses itself%s%s",
-                       use->valuestring, used == block ? "" : " through ", used == block ? "" : block->node->string);
+        return gf_fail(c->diags, gf_json_loc(c->doc, use), GF_ERR_NAME, "block '%s' uses itself%s%s", use->valuestring,
+                       used == block ? "" : " through ", used == block ? "" : block->node->string);
     if (!used->depth)
         GF_TRY(walk_block(c, used));
     if (block->depth < used->depth + 1)
@@ -284,12 +285,12 @@ static GfStatus walk_statement(const Check *c, Block *block, const cJSON *statem
 
 static GfStatus check_root_keys(const Check *c)
 {
-    static const char *const keys[] = {"model",  "about",  "model_type", "requires", "config", "inputs", "blocks",
-                                       "params", "do",     "gives",      "prefix",   "renames", "fresh"};
+    static const char *const keys[] = {"model",  "about", "model_type", "requires", "config",  "inputs", "blocks",
+                                       "params", "do",    "gives",      "prefix",   "renames", "fresh"};
 
     if (!cJSON_IsObject(c->doc->root))
-        return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_VALUE,
-                       "a model is an object, found %s", gf_json_type_name(c->doc->root));
+        return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_VALUE, "a model is an object, found %s",
+                       gf_json_type_name(c->doc->root));
     if (!gf_json_find(c->doc, c->doc->root, "do") && !gf_json_find(c->doc, c->doc->root, "model"))
         return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_KEY,
                        "this is no model: neither key 'model' nor key 'do' is here");

@@ -55,7 +55,8 @@ static void note_closest_value(const GfScope *scope, const char *name)
     if (close)
         gf_note(scope->diags, "did you mean '%s'?", close);
     else
-        gf_note(scope->diags, "a block sees what it takes, its params, what its statements gave so far, and the inputs");
+        gf_note(scope->diags,
+                "a block sees what it takes, its params, what its statements gave so far, and the inputs");
 }
 
 GfStatus gf_scope_value(const GfScope *scope, const cJSON *node, const char *name, GfValue **value)
@@ -96,8 +97,8 @@ static GfStatus unknown_number(const GfScope *scope, const cJSON *node, const ch
         names[count++] = scope->sizes[i].name;
     for (size_t i = 0; i < scope->config->count; i++)
         names[count++] = scope->config->keys[i];
-    GfStatus status = gf_fail(scope->diags, gf_json_loc(scope->doc, node), GF_ERR_NAME,
-                              "there is no size or config key '%s'", name);
+    GfStatus status =
+        gf_fail(scope->diags, gf_json_loc(scope->doc, node), GF_ERR_NAME, "there is no size or config key '%s'", name);
     const char *close = gf_closest(name, names, count);
     if (close)
         gf_note(scope->diags, "did you mean '%s'?", close);
@@ -113,8 +114,8 @@ GfStatus gf_scope_named_number(const GfScope *scope, const cJSON *node, const ch
     if (!value)
         return unknown_number(scope, node, name);
     if (value->kind != GF_CONFIG_NUMBER && value->kind != GF_CONFIG_BOOL)
-        return gf_fail(scope->diags, value->loc, GF_ERR_VALUE, "config key '%s' is used as a number, it holds %s",
-                       name, value->kind == GF_CONFIG_NULL ? "null" : "a string");
+        return gf_fail(scope->diags, value->loc, GF_ERR_VALUE, "config key '%s' is used as a number, it holds %s", name,
+                       value->kind == GF_CONFIG_NULL ? "null" : "a string");
     *number = value->number;
     *loc = value->loc;
     return GF_OK;

@@ -61,8 +61,8 @@ static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *co
 
 static GfStatus read_strategy(const GfJson *doc, const cJSON *node, GfStrategy *out, GfDiags *diags)
 {
-    static const char *const words[] = {[GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps",
-                                        [GF_STRATEGY_EPOCH] = "epoch"};
+    static const char *const words[] = {
+        [GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps", [GF_STRATEGY_EPOCH] = "epoch"};
     size_t index = 0;
 
     GF_TRY(read_choice(doc, node, words, COUNT(words), &index, diags));

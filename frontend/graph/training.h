@@ -18,38 +18,38 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
  * BOOL(name, default)                      STRATEGY(name, default)
  * MAYBE(name)                              WORD(name, default)
  * PATH(name, default): relative to the working directory, as it is for outputs */
-#define GF_TRAINING_TABLE(INT, NUMBER, BOOL, STRATEGY, MAYBE, WORD, PATH)                                             \
-    PATH(output_dir, "results")                                                                                       \
-    PATH(logging_dir, "")                                                                                             \
-    INT(per_device_train_batch_size, 8, 1, 65536)                                                                     \
-    INT(per_device_eval_batch_size, 8, 1, 65536)                                                                      \
-    INT(gradient_accumulation_steps, 1, 1, 256)                                                                       \
-    NUMBER(num_train_epochs, 3, 0, 1e6)                                                                               \
-    INT(max_steps, -1, -1, 1000000000)                                                                                \
-    NUMBER(learning_rate, 5e-5, 0, 100)                                                                               \
-    WORD(lr_scheduler_type, "linear")                                                                                 \
-    NUMBER(warmup_ratio, 0, 0, 1)                                                                                     \
-    INT(warmup_steps, 0, 0, 1000000000)                                                                               \
-    NUMBER(weight_decay, 0, 0, 100)                                                                                   \
-    NUMBER(adam_beta1, 0.9, 0, 0.9999999)                                                                             \
-    NUMBER(adam_beta2, 0.999, 0, 0.9999999)                                                                           \
-    NUMBER(adam_epsilon, 1e-8, 0, 1)                                                                                  \
-    NUMBER(max_grad_norm, 1, 0, 1e9)                                                                                  \
-    INT(seed, 42, 0, 4294967295)                                                                                      \
-    INT(data_seed, -1, -1, 4294967295)                                                                                \
-    STRATEGY(eval_strategy, GF_STRATEGY_EPOCH)                                                                        \
-    INT(eval_steps, 500, 1, 1000000000)                                                                               \
-    STRATEGY(save_strategy, GF_STRATEGY_EPOCH)                                                                        \
-    INT(save_steps, 500, 1, 1000000000)                                                                               \
-    INT(save_total_limit, 0, 0, 1000000)                                                                              \
-    STRATEGY(logging_strategy, GF_STRATEGY_EPOCH)                                                                     \
-    INT(logging_steps, 500, 1, 1000000000)                                                                            \
-    WORD(metric_for_best_model, "")                                                                                   \
-    MAYBE(greater_is_better)                                                                                          \
-    BOOL(load_best_model_at_end, false)                                                                               \
-    INT(early_stopping_patience, 0, 0, 1000000)                                                                       \
-    NUMBER(early_stopping_threshold, 0, 0, 1e9)                                                                       \
-    BOOL(bf16, false)                                                                                                 \
+#define GF_TRAINING_TABLE(INT, NUMBER, BOOL, STRATEGY, MAYBE, WORD, PATH)                                              \
+    PATH(output_dir, "results")                                                                                        \
+    PATH(logging_dir, "")                                                                                              \
+    INT(per_device_train_batch_size, 8, 1, 65536)                                                                      \
+    INT(per_device_eval_batch_size, 8, 1, 65536)                                                                       \
+    INT(gradient_accumulation_steps, 1, 1, 256)                                                                        \
+    NUMBER(num_train_epochs, 3, 0, 1e6)                                                                                \
+    INT(max_steps, -1, -1, 1000000000)                                                                                 \
+    NUMBER(learning_rate, 5e-5, 0, 100)                                                                                \
+    WORD(lr_scheduler_type, "linear")                                                                                  \
+    NUMBER(warmup_ratio, 0, 0, 1)                                                                                      \
+    INT(warmup_steps, 0, 0, 1000000000)                                                                                \
+    NUMBER(weight_decay, 0, 0, 100)                                                                                    \
+    NUMBER(adam_beta1, 0.9, 0, 0.9999999)                                                                              \
+    NUMBER(adam_beta2, 0.999, 0, 0.9999999)                                                                            \
+    NUMBER(adam_epsilon, 1e-8, 0, 1)                                                                                   \
+    NUMBER(max_grad_norm, 1, 0, 1e9)                                                                                   \
+    INT(seed, 42, 0, 4294967295)                                                                                       \
+    INT(data_seed, -1, -1, 4294967295)                                                                                 \
+    STRATEGY(eval_strategy, GF_STRATEGY_EPOCH)                                                                         \
+    INT(eval_steps, 500, 1, 1000000000)                                                                                \
+    STRATEGY(save_strategy, GF_STRATEGY_EPOCH)                                                                         \
+    INT(save_steps, 500, 1, 1000000000)                                                                                \
+    INT(save_total_limit, 0, 0, 1000000)                                                                               \
+    STRATEGY(logging_strategy, GF_STRATEGY_EPOCH)                                                                      \
+    INT(logging_steps, 500, 1, 1000000000)                                                                             \
+    WORD(metric_for_best_model, "")                                                                                    \
+    MAYBE(greater_is_better)                                                                                           \
+    BOOL(load_best_model_at_end, false)                                                                                \
+    INT(early_stopping_patience, 0, 0, 1000000)                                                                        \
+    NUMBER(early_stopping_threshold, 0, 0, 1e9)                                                                        \
+    BOOL(bf16, false)                                                                                                  \
     BOOL(disable_tqdm, false)
 
 typedef struct GfTraining {

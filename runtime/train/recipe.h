@@ -17,7 +17,7 @@ typedef struct GfRecipe {
     const GfVariant *variant;   /* NULL: everything trains */
     const GfTraining *training; /* NULL: the defaults */
     int64_t tokens, seqs;       /* the most that a batch holds; 0: not known, nothing is planned for */
-    bool return_gradients;      /* outputs "grad:NAME" beside the others */
+    bool return_gradients;      /* outputs "grad.NAME" beside the others */
 } GfRecipe;
 
 /* The list, in `arena`; NULL when memory ran out. */

@@ -27,7 +27,7 @@ typedef struct GfStepsOptions {
     GfPool *pool;
     const GfStoreSource *source;
     GfBatchLimits train, evaluate;
-    bool return_gradients; /* outputs "grad:NAME" of update */
+    bool return_gradients; /* outputs "grad.NAME" of update */
 } GfStepsOptions;
 
 typedef struct GfCompiled {

@@ -1,7 +1,9 @@
 /* bench_product.c -- how fast compiled kernels run, on one thread.
  *
- * Prints a table: matrix products in GFLOP/s beside the machine's own peak, then
- * attention and elementwise kernels in time an element.  Not part of the tests.
+ * Prints a table: matrix products in GFLOP/s and as a part of what multiply-adds
+ * in registers reach at the same moment (so that a busy machine tells as much as
+ * an idle one), then attention and elementwise kernels in time an element.  Times
+ * are those of the thread on its processor.  Not part of the tests.
  *
  *   bench_product [NAME]     only rows whose name contains NAME
  */
@@ -10,11 +12,13 @@
 
 #include <stdio.h>
 #include <time.h>
+#if defined __x86_64__
+#include <immintrin.h>
+#endif
 
 typedef struct Bench {
-    const char *name, *lines; /* $n, $m, $k: the sizes below */
+    const char *name, *lines; /* $m, $k: the sizes below; n: tokens */
     int64_t n, m, k;
-    double work;              /* floating-point operations, or elements */
     const char *unit;
 } Bench;
 
@@ -40,8 +44,8 @@ enum { SEQS = 32, REPEATS = 9 };
 #define DW "%dy = input : f32[tokens,$m]\n%x = input : f32[tokens,$k]\n%y = matmul %dy, %x {transpose_a = 1} : f32[$m,$k]\nreturn y = %y\n"
 
 #define PRODUCTS(name, lines)                                                                                         \
-    {name, lines, 384, 768, 768, 2, "GFLOP/s"}, {name, lines, 712, 3072, 768, 2, "GFLOP/s"},                          \
-        {name, lines, 712, 768, 3072, 2, "GFLOP/s"}, {name, lines, 712, 384, 384, 2, "GFLOP/s"}
+    {name, lines, 384, 768, 768, "GFLOP/s"}, {name, lines, 712, 3072, 768, "GFLOP/s"},                          \
+        {name, lines, 712, 768, 3072, "GFLOP/s"}, {name, lines, 712, 384, 384, "GFLOP/s"}
 
 static const Bench benches[] = {
     PRODUCTS("linear, frozen", FROZEN),
@@ -49,26 +53,26 @@ static const Bench benches[] = {
     PRODUCTS("linear + gelu", GELU),
     PRODUCTS("dx = dy w", DX),
     PRODUCTS("dw = dy' x", DW),
-    {"attention", ATTENTION("0"), 712, 768, 12, 0, "us"},
-    {"attention, dropout", ATTENTION("0.1"), 712, 768, 12, 0, "us"},
-    {"attention_grad", GRADIENT("0"), 712, 768, 12, 0, "us"},
-    {"attention_grad, dropout", GRADIENT("0.1"), 712, 768, 12, 0, "us"},
-    {"attention", ATTENTION("0"), 712, 384, 12, 0, "us"},
-    {"attention, dropout", ATTENTION("0.1"), 712, 384, 12, 0, "us"},
-    {"attention_grad", GRADIENT("0"), 712, 384, 12, 0, "us"},
-    {"attention_grad, dropout", GRADIENT("0.1"), 712, 384, 12, 0, "us"},
-    {"scale", MAP("scale %x {by = 2}"), 128, 768, 0, 1, "ns"},
-    {"dropout", MAP("dropout %x, %rng {p = 0.1, key = 1}"), 128, 768, 0, 1, "ns"},
-    {"exp", MAP("exp %x"), 128, 768, 0, 1, "ns"},
-    {"gelu", MAP("gelu %x"), 128, 768, 0, 1, "ns"},
-    {"gelu_grad", MAP("gelu_grad %x, %x"), 128, 768, 0, 1, "ns"},
-    {"tanh", MAP("tanh %x"), 128, 768, 0, 1, "ns"},
+    {"attention", ATTENTION("0"), 712, 768, 12, "us"},
+    {"attention, dropout", ATTENTION("0.1"), 712, 768, 12, "us"},
+    {"attention_grad", GRADIENT("0"), 712, 768, 12, "us"},
+    {"attention_grad, dropout", GRADIENT("0.1"), 712, 768, 12, "us"},
+    {"attention", ATTENTION("0"), 712, 384, 12, "us"},
+    {"attention, dropout", ATTENTION("0.1"), 712, 384, 12, "us"},
+    {"attention_grad", GRADIENT("0"), 712, 384, 12, "us"},
+    {"attention_grad, dropout", GRADIENT("0.1"), 712, 384, 12, "us"},
+    {"scale", MAP("scale %x {by = 2}"), 128, 768, 0, "ns"},
+    {"dropout", MAP("dropout %x, %rng {p = 0.1, key = 1}"), 128, 768, 0, "ns"},
+    {"exp", MAP("exp %x"), 128, 768, 0, "ns"},
+    {"gelu", MAP("gelu %x"), 128, 768, 0, "ns"},
+    {"gelu_grad", MAP("gelu_grad %x, %x"), 128, 768, 0, "ns"},
+    {"tanh", MAP("tanh %x"), 128, 768, 0, "ns"},
 };
 
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -139,7 +143,37 @@ static void fill(const ProgramRun *r, int64_t n)
 
 /* ---- measuring ----------------------------------------------------------------------- */
 
-/* Seconds of one step: the median of REPEATS runs of at least 20 ms. */
+enum { PEAK_ROUNDS = 100000 };
+
+/* GFLOP/s of multiply-adds in registers; 0 where it is not known how. */
+#if defined __x86_64__
+__attribute__((target("avx512f"))) static double peak_rate(void)
+{
+    __m512 acc[12], x = _mm512_set1_ps(0.5f);
+    double start = now();
+
+    if (!__builtin_cpu_supports("avx512f"))
+        return 0;
+    for (int i = 0; i < 12; i++)
+        acc[i] = _mm512_set1_ps((float)i);
+    for (int round = 0; round < PEAK_ROUNDS; round++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++)
+            acc[i] = _mm512_fmadd_ps(acc[i], x, x);
+    }
+    double spent = now() - start;
+    float sum = 0;
+    for (int i = 0; i < 12; i++)
+        sum += _mm512_reduce_add_ps(acc[i]);
+    return sum > 0 ? 1e-9 * PEAK_ROUNDS * 12 * 32 / spent : 0;
+}
+#else
+static double peak_rate(void)
+{
+    return 0;
+}
+#endif
+
 static int compare_times(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -152,9 +186,17 @@ static void run_launches(const ProgramRun *r)
         program_run_launch(r, &r->program->launches[i], (TaskOrder){0});
 }
 
-static double time_step(const ProgramRun *r)
+static double median(double *values)
 {
-    double times[REPEATS];
+    qsort(values, REPEATS, sizeof *values, compare_times);
+    return values[REPEATS / 2];
+}
+
+/* Seconds of one step, the median of REPEATS runs of at least 20 ms; and the
+ * same in multiply-adds that the machine could have done meanwhile, in units of 5e8. */
+static double time_step(const ProgramRun *r, double *peak)
+{
+    double times[REPEATS], products[REPEATS];
 
     run_launches(r);
     for (int i = 0; i < REPEATS; i++) {
@@ -166,18 +208,23 @@ static double time_step(const ProgramRun *r)
             spent = now() - start;
         } while (spent < 0.02);
         times[i] = spent / runs;
+        products[i] = times[i] * peak_rate();
     }
-    qsort(times, REPEATS, sizeof *times, compare_times);
-    return times[REPEATS / 2];
+    *peak = median(products);
+    return median(times);
 }
 
-static void show(const Bench *b, double seconds)
+static void show(const Bench *b, double seconds, double peak)
 {
+    double products = 2e-9 * (double)(b->n * b->m * b->k);
     double value = strcmp(b->unit, "us") == 0   ? seconds * 1e6
                    : strcmp(b->unit, "ns") == 0 ? seconds * 1e9 / (double)(b->n * b->m)
-                                                : 2e-9 * (double)(b->n * b->m * b->k) / seconds;
-    printf("%-26s %5lld x %5lld x %5lld  %9.2f %s\n", b->name, (long long)b->n, (long long)b->m, (long long)b->k, value,
+                                                : products / seconds;
+    printf("%-24s %4lld x %4lld x %4lld  %9.2f %s", b->name, (long long)b->n, (long long)b->m, (long long)b->k, value,
            b->unit);
+    if (strcmp(b->unit, "GFLOP/s") == 0 && peak > 0)
+        printf("  %3.0f %% of peak", 100 * products / peak);
+    printf("\n");
     fflush(stdout);
 }
 
@@ -185,13 +232,15 @@ static GfStatus measure(const Bench *b, const GfBackend *backend, GfDiags *diags
 {
     const int64_t sizes[] = {b->n, SEQS};
     GfProgram *program;
+    double seconds, peak;
     ProgramRun r;
 
     GF_TRY(compile(b, backend, &program, diags));
     program_run_open(&r, program, sizes);
     fill(&r, b->n);
     program_run_prepare(&r, (TaskOrder){0});
-    show(b, time_step(&r));
+    seconds = time_step(&r, &peak);
+    show(b, seconds, peak);
     program_run_close(&r);
     gf_program_free(program);
     return GF_OK;

@@ -45,6 +45,9 @@ void kernel_check(const KernelCase *c);
 /* y[i] = the graph's output y for its input x : f32[tokens], compiled. */
 void kernel_map(const char *lines, const char *processor, const float *x, float *y, int64_t count);
 
+/* Fails the test when the code of the graph calls anything outside of it. */
+void kernel_check_closed(const char *lines, int64_t m, int64_t k, const char *processor);
+
 /* Whether this machine runs code for the processor. */
 bool kernel_can_run(const char *processor);
 

@@ -380,6 +380,21 @@ static void functions_are_precise(void **state)
     }
 }
 
+/* An object that is cached and loaded again must not need symbols from outside. */
+static void code_stands_alone(void **state)
+{
+    (void)state;
+    EACH_PROCESSOR(processor)
+    {
+        for (size_t i = 0; i < sizeof column_cases / sizeof *column_cases; i++)
+            kernel_check_closed(column_cases[i].lines, 17, 0, processor);
+        for (size_t i = 0; i < sizeof product_cases / sizeof *product_cases; i++)
+            kernel_check_closed(product_cases[i].lines, 17, 40, processor);
+        for (size_t i = 0; i < sizeof attention_cases / sizeof *attention_cases; i++)
+            kernel_check_closed(attention_cases[i], 48, 4, processor);
+    }
+}
+
 /* ---- the table ------------------------------------------------------------------------------------------ */
 
 /* Runs last: what has a row in ops.def and makes code has had a case. */
@@ -399,6 +414,7 @@ int main(void)
         cmocka_unit_test(tall_products_agree),    cmocka_unit_test(attention_agrees),
         cmocka_unit_test(updates_agree),          cmocka_unit_test(bias_corrections_agree),
         cmocka_unit_test(sizes_stay_apart),       cmocka_unit_test(functions_are_precise),
+        cmocka_unit_test(code_stands_alone),
         cmocka_unit_test(every_op_was_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,11 +171,12 @@ static void later_sources_win(void **state)
 {
     Fixture *f = *state;
 
-    load_with_config(f,
-                     "{\"model_type\": \"bert\", \"architectures\": [\"X\"], \"hidden_size\": 8,"
-                     " \"num_attention_heads\": 2, \"vocab_size\": 30, \"num_hidden_layers\": 3, \"hidden_act\": \"relu\","
-                     " \"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}, \"classifier_dropout\": null}",
-                     "{\"num_hidden_layers\": 1, \"classifier_dropout\": 0.25}");
+    load_with_config(
+        f,
+        "{\"model_type\": \"bert\", \"architectures\": [\"X\"], \"hidden_size\": 8,"
+        " \"num_attention_heads\": 2, \"vocab_size\": 30, \"num_hidden_layers\": 3, \"hidden_act\": \"relu\","
+        " \"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\"}, \"classifier_dropout\": null}",
+        "{\"num_hidden_layers\": 1, \"classifier_dropout\": 0.25}");
     const GfConfig *c = &f->model.config;
     assert_int_equal(gf_config_i(c, "hidden_size", 0), 8);
     assert_int_equal(gf_config_i(c, "num_hidden_layers", 0), 1);
@@ -208,7 +209,8 @@ static void null_passes_on_to_the_next_key(void **state)
     assert_true(last_dropout(f->model.graph) == 0.3);
     load_with_config(f, "{\"hidden_dropout_prob\": 0.3, \"classifier_dropout\": 0.4}", "{}");
     assert_true(last_dropout(f->model.graph) == 0.4);
-    load_with_config(f, "{\"hidden_dropout_prob\": 0.3, \"classifier_dropout\": 0.4}", "{\"classifier_dropout\": null}");
+    load_with_config(f, "{\"hidden_dropout_prob\": 0.3, \"classifier_dropout\": 0.4}",
+                     "{\"classifier_dropout\": null}");
     assert_true(last_dropout(f->model.graph) == 0.3);
 }
 

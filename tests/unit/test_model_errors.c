@@ -71,12 +71,14 @@ typedef struct Sections {
 } Sections;
 
 static const Sections valid = {
-    .config = "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"gelu\", \"none\": null, \"initializer_range\": 0.02}",
+    .config =
+        "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"gelu\", \"none\": null, \"initializer_range\": 0.02}",
     .inputs = "{\"ids\": \"i32[tokens]\", \"starts\": \"i32[seqs]\", \"labels\": \"i32[seqs]\"}",
-    .blocks = "{\"table\": {\"params\": {\"weight\": \"f32[v,h]\"}, \"do\": [{\"op\": \"gather\", \"in\": [\"weight\", "
-              "\"ids\"], \"out\": \"y\"}], \"gives\": \"y\"},"
-              "\n \"dense\": {\"takes\": [\"x\"], \"sizes\": [\"out\", \"in\"], \"params\": {\"weight\": \"f32[out,in]\"}, "
-              "\"do\": [{\"op\": \"linear\", \"in\": [\"x\", \"weight\"], \"out\": \"y\"}], \"gives\": \"y\"}}",
+    .blocks =
+        "{\"table\": {\"params\": {\"weight\": \"f32[v,h]\"}, \"do\": [{\"op\": \"gather\", \"in\": [\"weight\", "
+        "\"ids\"], \"out\": \"y\"}], \"gives\": \"y\"},"
+        "\n \"dense\": {\"takes\": [\"x\"], \"sizes\": [\"out\", \"in\"], \"params\": {\"weight\": \"f32[out,in]\"}, "
+        "\"do\": [{\"op\": \"linear\", \"in\": [\"x\", \"weight\"], \"out\": \"y\"}], \"gives\": \"y\"}}",
     .todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"},"
             "\n {\"use\": \"dense\", \"as\": \"d.{i}\", \"in\": [\"x\"], \"out\": \"x\", \"sizes\": [\"h\", \"h\"], "
             "\"repeat\": \"n\"},"
@@ -134,7 +136,8 @@ static void the_valid_model_is_accepted(void **state)
 
 static const ModelCase model_cases[] = {
     /* keys and types */
-    {{.more = ", \"infuts\": 1"}, {GF_ERR_KEY, "\"infuts\"", "unknown key 'infuts' in a model", "did you mean 'inputs'?"}},
+    {{.more = ", \"infuts\": 1"},
+     {GF_ERR_KEY, "\"infuts\"", "unknown key 'infuts' in a model", "did you mean 'inputs'?"}},
     {{.more = ", \"model\": \"N\""}, {GF_ERR_KEY, "\"model\": \"N\"", "key 'model' stands twice", "first on line 1"}},
     {{.more = ", \"prefix\": 3"}, {GF_ERR_VALUE, "3}", "'prefix' must be a string, found the number 3", NULL}},
     {{.more = ", \"fresh\": [\"a b\"]"}, {GF_ERR_VALUE, "\"a b\"", "a pattern is made of letters", NULL}},
@@ -180,12 +183,14 @@ static const ModelCase model_cases[] = {
     {{.config = "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"silu\", \"none\": null, "
                 "\"initializer_range\": 0.02}"},
      {GF_ERR_OP, "\"silu\"", "there is no op 'silu'", "did you mean 'relu'?"}},
-    {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"}, {\"op\": \"add\", \"in\": [\"x\"], \"out\": \"y\"}]"},
+    {{.todo =
+          "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"}, {\"op\": \"add\", \"in\": [\"x\"], \"out\": \"y\"}]"},
      {GF_ERR_OP, "{\"op\": \"add\"", "'add' takes 2 operands, got 1", NULL}},
     {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"},"
               " {\"op\": \"dropout\", \"in\": [\"x\", \"x\"], \"out\": \"y\", \"p\": 0}]"},
      {GF_ERR_OP, "{\"op\": \"dropout\"", "'dropout' takes 1 operand here, got 2", NULL}},
-    {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"}, {\"op\": \"scale\", \"in\": [\"x\"], \"out\": \"y\"}]"},
+    {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"}, {\"op\": \"scale\", \"in\": [\"x\"], \"out\": "
+              "\"y\"}]"},
      {GF_ERR_OP, "{\"op\": \"scale\"", "'scale' needs the attribute 'by'", NULL}},
     {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"},"
               " {\"op\": \"tanh\", \"in\": [\"x\"], \"out\": [\"a\", \"b\"]}]"},
@@ -211,14 +216,17 @@ static const ModelCase model_cases[] = {
      {GF_ERR_VALUE, "[\"x\", \"y\"]", "block 'table' has 1 in \"gives\", this use 2 in \"out\"", NULL}},
     {{.blocks = "{\"b\": {\"do\": [], \"gives\": \"nothing\"}}", .todo = "[{\"use\": \"b\", \"out\": \"x\"}]"},
      {GF_ERR_NAME, "\"nothing\"", "the value 'nothing' is not defined here", "a block sees what it takes"}},
-    {{.blocks = "{\"b\": {\"params\": {\"w\": \"f32[h]\"}, \"do\": [{\"op\": \"tanh\", \"in\": [\"w\"], \"out\": \"w\"}], "
-                "\"gives\": \"w\"}}",
+    {{.blocks =
+          "{\"b\": {\"params\": {\"w\": \"f32[h]\"}, \"do\": [{\"op\": \"tanh\", \"in\": [\"w\"], \"out\": \"w\"}], "
+          "\"gives\": \"w\"}}",
       .todo = "[{\"use\": \"b\", \"out\": \"x\"}]"},
      {GF_ERR_NAME, "\"w\"}]", "'w' is a parameter of this block", NULL}},
-    {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"}, {\"use\": \"table\", \"as\": \"t\", \"out\": \"y\"}]"},
+    {{.todo =
+          "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"}, {\"use\": \"table\", \"as\": \"t\", \"out\": \"y\"}]"},
      {GF_ERR_NAME, "\"weight\": \"f32[v,h]\"", "the parameter 't.weight' is declared twice", NULL}},
     {{.todo = "[{\"use\": \"table\", \"as\": \"a b\", \"out\": \"x\"}]"},
-     {GF_ERR_VALUE, "\"weight\": \"f32[v,h]\"", "the parameter's whole name \"a b.weight\" may only have letters", NULL}},
+     {GF_ERR_VALUE, "\"weight\": \"f32[v,h]\"", "the parameter's whole name \"a b.weight\" may only have letters",
+      NULL}},
     {{.gives = "{\"loss\": \"lost\", \"logits\": \"x\"}"},
      {GF_ERR_NAME, "\"lost\"", "the value 'lost' is not defined here", "did you mean 'loss'?"}},
     /* blocks that use themselves */
@@ -247,7 +255,8 @@ static const ModelCase model_cases[] = {
      {GF_ERR_VALUE, "-1", "the rounds of a repeat must be a whole number from 0 to 1000, found -1", NULL}},
     {{.config = "{\"h\": 8, \"v\": 30, \"n\": 1001, \"initializer_range\": 0.02}"},
      {GF_ERR_VALUE, "1001", "from 0 to 1000, found 1001", NULL}},
-    {{.config = "{\"h\": 8, \"v\": 30, \"n\": 1, \"p\": 1, \"act\": \"gelu\", \"none\": null, \"initializer_range\": 0.02}"},
+    {{.config =
+          "{\"h\": 8, \"v\": 30, \"n\": 1, \"p\": 1, \"act\": \"gelu\", \"none\": null, \"initializer_range\": 0.02}"},
      {GF_ERR_VALUE, "1, \"act\"", "a dropout probability is from 0 to less than 1, found 1", NULL}},
     {{.config = "{\"h\": 8, \"v\": 30, \"n\": 1, \"p\": null, \"act\": \"gelu\", \"none\": null, "
                 "\"initializer_range\": 0.02}"},
@@ -256,9 +265,10 @@ static const ModelCase model_cases[] = {
      {GF_ERR_NAME, "\"x\", \"repeat\"", "'x' is not among \"in\"", NULL}},
     {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\", \"repeat\": 2}]"},
      {GF_ERR_NAME, "\"x\", \"repeat\"", "every round of a repeat starts from what the last one gave", NULL}},
-    {{.blocks = "{\"a\": {\"takes\": [\"x\"], \"do\": [{\"op\": \"tanh\", \"in\": [\"x\"], \"out\": \"x\"}], \"gives\": "
-                "\"x\"}, \"b\": {\"takes\": [\"x\"], \"do\": [{\"use\": \"a\", \"in\": [\"x\"], \"out\": \"x\", \"repeat\": "
-                "1000}], \"gives\": \"x\"}, \"t\": {\"params\": {\"w\": \"f32[v,h]\"}, \"do\": [], \"gives\": \"w\"}}",
+    {{.blocks =
+          "{\"a\": {\"takes\": [\"x\"], \"do\": [{\"op\": \"tanh\", \"in\": [\"x\"], \"out\": \"x\"}], \"gives\": "
+          "\"x\"}, \"b\": {\"takes\": [\"x\"], \"do\": [{\"use\": \"a\", \"in\": [\"x\"], \"out\": \"x\", \"repeat\": "
+          "1000}], \"gives\": \"x\"}, \"t\": {\"params\": {\"w\": \"f32[v,h]\"}, \"do\": [], \"gives\": \"w\"}}",
       .todo = "[{\"use\": \"t\", \"as\": \"t\", \"out\": \"x\"},"
               "{\"use\": \"b\", \"in\": [\"x\"], \"out\": \"x\", \"repeat\": 1000}]"},
      {GF_ERR_VALUE, NULL, "the model has more than 20000 ops, parameters and uses of blocks", NULL}},
@@ -266,7 +276,8 @@ static const ModelCase model_cases[] = {
     {{.todo = "[{\"use\": \"table\", \"as\": \"t\", \"out\": \"x\"},"
               " {\"use\": \"dense\", \"as\": \"d\", \"in\": [\"x\"], \"out\": \"x\", \"sizes\": [\"h\", \"v\"]}]"},
      {GF_ERR_SHAPE, "{\"op\": \"linear\"", "'linear' needs equal inner sizes, got f32[tokens,8] and f32[8,30]", NULL}},
-    {{.todo = "[{\"op\": \"tanh\", \"in\": [\"ids\"], \"out\": \"y\"}]"}, {GF_ERR_SHAPE, "{\"op\": \"tanh\"", "'tanh'", NULL}},
+    {{.todo = "[{\"op\": \"tanh\", \"in\": [\"ids\"], \"out\": \"y\"}]"},
+     {GF_ERR_SHAPE, "{\"op\": \"tanh\"", "'tanh'", NULL}},
     {{.blocks = "{\"t\": {\"params\": {\"w\": \"i32[v]\"}, \"do\": [], \"gives\": \"w\"}}",
       .todo = "[{\"use\": \"t\", \"out\": \"x\"}]"},
      {GF_ERR_SHAPE, "\"i32[v]\"", "a parameter is f32, not i32", NULL}},
@@ -435,8 +446,8 @@ static void configs_of_other_models_are_refused(void **state)
                  &(Expected){GF_ERR_VALUE, "\"gpt2\"",
                              "this is the config of a \"gpt2\" model, but m.json describes a \"m\" model", NULL});
     check_config("{\"is_decoder\": true}", &(Expected){GF_ERR_VALUE, "true", "'is_decoder' is true here", NULL});
-    check_config("{\"h\": \"big\"}",
-                 &(Expected){GF_ERR_VALUE, "\"big\"", "config key 'h' must be a number, found a string", "for example 8"});
+    check_config("{\"h\": \"big\"}", &(Expected){GF_ERR_VALUE, "\"big\"",
+                                                 "config key 'h' must be a number, found a string", "for example 8"});
     check_config("{\"act\": 3}", &(Expected){GF_ERR_VALUE, "3", "config key 'act' must be a string", "\"gelu\""});
     check_config("{\"h\": 1e300}", &(Expected){GF_ERR_VALUE, "1e300", "the size 'h' must be a whole number", NULL});
     check_config("[]", &(Expected){GF_ERR_VALUE, "[]", "config values must be an object, found an array", NULL});
@@ -445,20 +456,25 @@ static void configs_of_other_models_are_refused(void **state)
 /* ---- variants ---- */
 
 static const TextCase variant_cases[] = {
-    {"{\"freese\": [\"*\"]}", {GF_ERR_KEY, "\"freese\"", "unknown key 'freese' in a variant", "did you mean 'freeze'?"}},
+    {"{\"freese\": [\"*\"]}",
+     {GF_ERR_KEY, "\"freese\"", "unknown key 'freese' in a variant", "did you mean 'freeze'?"}},
     {"{\"freeze\": {}}", {GF_ERR_VALUE, "{}", "expected a name or a list of names", NULL}},
     {"{\"freeze\": [\"a\\\"b\"]}", {GF_ERR_VALUE, "\"a\\\"b\"", "a pattern is made of letters", NULL}},
     {"{\"train\": [\"x\"]}", {GF_ERR_KEY, "\"train\"", "nothing is frozen", NULL}},
     {"{\"lora\": []}", {GF_ERR_VALUE, "[]", "'lora' must be an object", NULL}},
     {"{\"lora\": {\"r\": 8}}", {GF_ERR_KEY, "{\"r\"", "lora needs \"targets\"", NULL}},
-    {"{\"lora\": {\"targets\": [\"q\"], \"rank\": 8}}", {GF_ERR_KEY, "\"rank\"", "unknown key 'rank' in lora", "targets, r,"}},
+    {"{\"lora\": {\"targets\": [\"q\"], \"rank\": 8}}",
+     {GF_ERR_KEY, "\"rank\"", "unknown key 'rank' in lora", "targets, r,"}},
     {"{\"lora\": {\"targets\": [\"q\"], \"r\": 0}}", {GF_ERR_VALUE, "0}", "'r' must be from 1 to 4096, found 0", NULL}},
     {"{\"lora\": {\"targets\": [\"q\"], \"r\": 2.5}}", {GF_ERR_VALUE, "2.5", "'r' must be a whole number", NULL}},
-    {"{\"lora\": {\"targets\": [\"q\"], \"dropout\": 1}}", {GF_ERR_VALUE, "1}", "'dropout' must be from 0 to 0.999", NULL}},
-    {"{\"lora\": {\"targets\": [\"q\"], \"alpha\": \"32\"}}", {GF_ERR_VALUE, "\"32\"", "'alpha' must be a number", NULL}},
+    {"{\"lora\": {\"targets\": [\"q\"], \"dropout\": 1}}",
+     {GF_ERR_VALUE, "1}", "'dropout' must be from 0 to 0.999", NULL}},
+    {"{\"lora\": {\"targets\": [\"q\"], \"alpha\": \"32\"}}",
+     {GF_ERR_VALUE, "\"32\"", "'alpha' must be a number", NULL}},
     {"{\"training\": {\"learning_rat\": 1}}",
      {GF_ERR_KEY, "\"learning_rat\"", "unknown key 'learning_rat' in training", "did you mean 'learning_rate'?"}},
-    {"{\"training\": {\"learning_rate\": -1}}", {GF_ERR_VALUE, "-1", "'learning_rate' must be from 0 to 100, found -1", NULL}},
+    {"{\"training\": {\"learning_rate\": -1}}",
+     {GF_ERR_VALUE, "-1", "'learning_rate' must be from 0 to 100, found -1", NULL}},
 };
 
 static void broken_variants_are_located(void **state)
@@ -483,27 +499,35 @@ static const TextCase job_cases[] = {
     {JOB("\"variants\": [{\"training\": {}}]"), {GF_ERR_KEY, "{\"training\"", "key 'file' is missing here", NULL}},
     {JOB("\"variants\": []"), {GF_ERR_KEY, "{\"model\"", "the job has no variants", NULL}},
     {JOB("\"variants\": [\"no/such.json\"]"), {GF_ERR_IO, NULL, "cannot be opened", NULL}},
-    {JOB("\"config\": {\"num_labels\": 3}"), {GF_ERR_KEY, "\"num_labels\"", "num_labels is the number of the data's labels", NULL}},
+    {JOB("\"config\": {\"num_labels\": 3}"),
+     {GF_ERR_KEY, "\"num_labels\"", "num_labels is the number of the data's labels", NULL}},
     {JOB("\"threads\": -1"), {GF_ERR_VALUE, "-1", "'threads' must be from 0 to 1024", NULL}},
-    {"{\"model\": \"m\", \"data\": {\"train\": \"t\"}}", {GF_ERR_KEY, "{\"train\"", "key 'labels' is missing here", NULL}},
-    {"{\"model\": \"m\", \"data\": {\"labels\": [\"a\", \"b\"]}}", {GF_ERR_KEY, "{\"labels\"", "key 'train' is missing", NULL}},
-    {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a\"]}}", {GF_ERR_VALUE, "[\"a\"]", "from 2 to 4096 labels", NULL}},
+    {"{\"model\": \"m\", \"data\": {\"train\": \"t\"}}",
+     {GF_ERR_KEY, "{\"train\"", "key 'labels' is missing here", NULL}},
+    {"{\"model\": \"m\", \"data\": {\"labels\": [\"a\", \"b\"]}}",
+     {GF_ERR_KEY, "{\"labels\"", "key 'train' is missing", NULL}},
+    {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a\"]}}",
+     {GF_ERR_VALUE, "[\"a\"]", "from 2 to 4096 labels", NULL}},
     {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a\", \"a\"]}}",
      {GF_ERR_NAME, "\"a\"]", "the label 'a' stands twice", NULL}},
-    {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a\", 2]}}", {GF_ERR_VALUE, "2]", "a label must be a string", NULL}},
+    {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a\", 2]}}",
+     {GF_ERR_VALUE, "2]", "a label must be a string", NULL}},
     {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a;b\", \"c\"]}}",
      {GF_ERR_VALUE, "\"a;b\"", "without semicolons", NULL}},
     {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"labels\": [\"a\", \"b\"], \"format\": \"csv\"}}",
      {GF_ERR_VALUE, "\"csv\"", "'format' must be \"text;label\", found \"csv\"", NULL}},
     {"{\"model\": \"m\", \"data\": {\"train\": \"t\", \"generate\": {}}}",
      {GF_ERR_KEY, "\"train\"", "only one of them", NULL}},
-    {"{\"model\": \"m\", \"data\": {\"generate\": {\"labels\": 1}}}", {GF_ERR_VALUE, "1}", "'labels' must be from 2 to 64", NULL}},
+    {"{\"model\": \"m\", \"data\": {\"generate\": {\"labels\": 1}}}",
+     {GF_ERR_VALUE, "1}", "'labels' must be from 2 to 64", NULL}},
     {"{\"model\": \"m\", \"data\": {\"generate\": {\"labels\": 3}, \"labels\": [\"a\", \"b\"]}}",
      {GF_ERR_VALUE, "3}", "3 labels here, 2 names", NULL}},
     {JOB("\"training\": {\"num_train_epoch\": 3}"),
-     {GF_ERR_KEY, "\"num_train_epoch\"", "unknown key 'num_train_epoch' in training", "did you mean 'num_train_epochs'?"}},
+     {GF_ERR_KEY, "\"num_train_epoch\"", "unknown key 'num_train_epoch' in training",
+      "did you mean 'num_train_epochs'?"}},
     {JOB("\"training\": {\"num_train_epochs\": 0}"), {GF_ERR_VALUE, "{\"num_train_epochs\"", "nothing to train", NULL}},
-    {JOB("\"training\": {\"per_device_train_batch_size\": 0}"), {GF_ERR_VALUE, "0}", "must be from 1 to 65536, found 0", NULL}},
+    {JOB("\"training\": {\"per_device_train_batch_size\": 0}"),
+     {GF_ERR_VALUE, "0}", "must be from 1 to 65536, found 0", NULL}},
     {JOB("\"training\": {\"seed\": 1.5}"), {GF_ERR_VALUE, "1.5", "'seed' must be a whole number", NULL}},
     {JOB("\"training\": {\"bf16\": 1}"), {GF_ERR_VALUE, "1}", "'bf16' must be true or false", NULL}},
     {JOB("\"training\": {\"lr_scheduler_type\": \"cosin\"}"),

@@ -1,0 +1,77 @@
+#!/bin/sh
+# compile.sh -- `graft compile` and `graft inspect` on the project's own models.
+#   compile.sh GRAFT SOURCE_DIR
+graft=$1
+models=$2/models
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+# expect CODE STREAM TEXT ARGUMENT...: the exit code, and TEXT in `out` or `err`.
+expect() {
+    code=$1 stream=$2 text=$3
+    shift 3
+    "$graft" "$@" >"$folder/out" 2>"$folder/err" </dev/null
+    got=$?
+    if [ $got -ne "$code" ]; then
+        echo "graft $*: exit code $got instead of $code"
+        cat "$folder/err"
+        failed=1
+    elif ! grep -qF -e "$text" "$folder/$stream"; then
+        echo "graft $*: '$text' is not in std$stream:"
+        head -20 "$folder/$stream"
+        failed=1
+    fi
+}
+
+bert=$models/bert.json
+lora=$models/variants/lora.json
+
+# The parameter lines of bert-base, as the notebook prints them.
+expect 0 out "trainable params: 109,486,854 || all params: 109,486,854 || trainable%: 100.0000" \
+    compile "$bert" --variant "$models/variants/full.json" --set num_labels=6
+expect 0 out "trainable params: 4,614 || all params: 109,486,854 || trainable%: 0.0042" \
+    compile "$bert" --variant "$models/variants/classifier.json" --set num_labels=6
+expect 0 out "trainable params: 446,982 || all params: 109,929,222 || trainable%: 0.4066" \
+    compile "$bert" --variant "$lora" --set config.num_labels=6
+expect 0 out "trainable params: 451,596 || all params: 109,933,836 || trainable%: 0.4108" \
+    compile "$bert" --variant "$lora" --set num_labels=6 --count peft
+expect 0 out "trainable params: 66,955,010 || all params: 66,955,010 || trainable%: 100.0000" \
+    compile "$models/distilbert.json"
+
+# The whole step as text that reads back, as a drawing, into a file.
+small="--set num_hidden_layers=2"
+for variant in full classifier lora; do
+    file=$models/variants/$variant.json
+    expect 0 out "graph @step(tokens<=1024, seqs<=32)" compile "$bert" --variant "$file" $small --emit ir
+    cp "$folder/out" "$folder/step.gir"
+    expect 0 out "grad_norm" opt "$folder/step.gir" --passes=dce
+    cmp -s "$folder/out" "$folder/step.gir" || { echo "the step of $variant does not read back as it was"; failed=1; }
+done
+expect 0 out "subgraph cluster_k0" compile "$bert" $small --emit dot
+expect 0 out "parameters train" inspect "$folder/step.gir"
+"$graft" compile "$bert" $small --emit ir -o "$folder/file.gir" >"$folder/out" || failed=1
+[ -s "$folder/file.gir" ] && [ ! -s "$folder/out" ] || { echo "-o does not write to the file"; failed=1; }
+expect 0 out "attach-lora" compile "$bert" --variant "$lora" $small --stats
+expect 0 err "plan-memory" compile "$bert" $small --emit ir --stats
+expect 0 out "graph @step" compile "$bert" $small --emit ir --passes ""
+expect 0 out "109,483,778 of 109,483,778 parameters train" inspect "$bert"
+expect 0 out "peft keeps the original head" compile --help
+
+# What is wrong, and where.
+expect 2 err "needs MODEL.json" compile
+expect 2 err "did you mean 'ir'?" compile "$bert" --emit irr
+expect 2 err "--count cannot be 'all'" compile "$bert" --count all
+expect 2 err "--set takes key=value" compile "$bert" --set num_labels
+expect 2 err "lora is set, but --variant names no file" compile "$bert" --set lora.r=4
+expect 1 err "did you mean 'num_labels'?" compile "$bert" --set num_label=6
+expect 1 err "error GF0401" compile "$bert" $small --target cud --emit ir
+expect 1 err "lora.json:6:25: error GF0104: no linear of the model is called 'query'" \
+    compile "$models/distilbert.json" --variant "$lora"
+expect 1 err "this is no model" compile "$lora"
+expect 1 err "cannot be opened" compile "$folder/missing.json"
+echo '{"model_type": "gpt2"}' >"$folder/config.json"
+expect 1 err "config.json:1:16: error GF0103: this is the config of a \"gpt2\" model" compile "$bert" --config "$folder"
+expect 2 err "the name does not say what it is" inspect "$folder/err"
+expect 1 err "no checkpoint" inspect "$models/variants"
+exit $failed
