@@ -7,7 +7,7 @@
  * padding of a sequence is at most the rest of one vector.
  *
  *   S = q k' / sqrt(d),  P = softmax(S),  y = (P drop) v
- * backward, with P from the saved log-sum-exp and D_i = dy_i y_i:
+ * backward, with P from the saved log-sum-exp and D_i = sum_j P_ij (drop dy v')_ij = dy_i y_i:
  *   dv = (P drop)' dy,  dS = P (drop (dy v') - D),  dq = dS k / sqrt(d),  dk = dS' q / sqrt(d)
  * Source: Vaswani et al., arXiv:1706.03762; recomputation from the log-sum-exp:
  * Dao et al., FlashAttention, arXiv:2205.14135.
@@ -30,7 +30,7 @@ typedef struct Head {
     V head;
     int64_t width, heads, size; /* columns of q; heads; columns a head */
     double p, scale;
-    V kt, vt, pr, ds; /* scratch: transposed k and v [size][padded], P drop and dS [BLOCK][padded] */
+    V kt, vt, pr, ps, ds; /* scratch: transposed k and v [size][padded]; P drop, P and dS [BLOCK][padded] */
 } Head;
 
 static bool whole_head(const Emit *e, const Head *h)
@@ -228,22 +228,9 @@ static void forward_head(Emit *e, const Head *h)
 
 /* ---- backward --------------------------------------------------------------------- */
 
-/* D = dy . y and the log-sum-exp of a row, as scalars. */
-static V row_dot(Emit *e, const Head *h, V row, V var)
-{
-    Ll *l = e->l;
-
-    ll_set(l, var, ll_vf(l, 0));
-    Loop c = ll_for(l, ll_i(l, 0), ll_i(l, h->size), l->width);
-    V mask = column_mask(e, h, c.i), index = at(e, h, row, c.i);
-    ll_set(l, var, ll_fma(l, ll_vload(l, h->dy, index, mask), ll_vload(l, h->y, index, mask), ll_get(l, var)));
-    ll_end(l, &c);
-    return ll_sum(l, ll_get(l, var));
-}
-
-/* pr = P drop and ds = dS for the block. */
-static void block_gradients(Emit *e, const Head *h, const V *rows, V *acc, V *acc2, const V *dot,
-                            const V *lse)
+/* First walk of a block: ps = e^(s - lse), pr = ps drop, ds = drop (dy v'); sums
+ * of ps and of ps ds. */
+static void block_products(Emit *e, const Head *h, const V *rows, V *acc, V *acc2, const V *lse, V *sums, V *dots)
 {
     Ll *l = e->l;
 
@@ -253,16 +240,36 @@ static void block_gradients(Emit *e, const Head *h, const V *rows, V *acc, V *ac
     V inside = ll_mask_below(l, j.i, h->length), factors[BLOCK];
     drop_factors(e, h, rows, j.i, factors);
     for (int b = 0; b < BLOCK; b++) {
+        V index = scratch_index(e, h, b, j.i), dp = ll_get(l, acc2[b]);
         V p = ll_exp(l, ll_fsub(l, ll_get(l, acc[b]), ll_splat(l, lse[b])));
         p = ll_select(l, inside, p, ll_vf(l, 0));
-        V dp = ll_get(l, acc2[b]), dropped = p;
         if (h->dropout) {
             dp = ll_fmul(l, dp, factors[b]);
-            dropped = ll_fmul(l, p, factors[b]);
+            ll_vstore(l, ll_fmul(l, p, factors[b]), h->pr, index, NULL);
         }
-        V ds = ll_fmul(l, p, ll_fsub(l, dp, ll_splat(l, dot[b])));
-        ll_vstore(l, dropped, h->pr, scratch_index(e, h, b, j.i), NULL);
-        ll_vstore(l, ds, h->ds, scratch_index(e, h, b, j.i), NULL);
+        ll_vstore(l, p, h->ps, index, NULL);
+        ll_vstore(l, dp, h->ds, index, NULL);
+        ll_set(l, sums[b], ll_fadd(l, ll_get(l, sums[b]), p));
+        ll_set(l, dots[b], ll_fma(l, p, dp, ll_get(l, dots[b])));
+    }
+    ll_end(l, &j);
+}
+
+/* Second walk: pr = P drop, ds = dS.  P is normalized by its own sum and D is
+ * the sum of just these products: rounding of the log-sum-exp, which is large
+ * where attention is sharp, and of y cancels. */
+static void block_gradients(Emit *e, const Head *h, const V *scale, const V *dot)
+{
+    Ll *l = e->l;
+
+    Loop j = ll_for(l, ll_i(l, 0), h->padded, l->width);
+    for (int b = 0; b < BLOCK; b++) {
+        V index = scratch_index(e, h, b, j.i), by = ll_splat(l, scale[b]);
+        V p = ll_fmul(l, ll_vload(l, h->ps, index, NULL), by);
+        V dropped = h->dropout ? ll_fmul(l, ll_vload(l, h->pr, index, NULL), by) : p;
+        V ds = ll_fmul(l, p, ll_fsub(l, ll_vload(l, h->ds, index, NULL), ll_splat(l, dot[b])));
+        ll_vstore(l, dropped, h->pr, index, NULL);
+        ll_vstore(l, ds, h->ds, index, NULL);
     }
     ll_end(l, &j);
 }
@@ -311,10 +318,12 @@ static void clear_rows(Emit *e, const Head *h, V out)
 static void backward_head(Emit *e, const Head *h)
 {
     Ll *l = e->l;
-    V acc[BLOCK], acc2[BLOCK], rows[BLOCK], dot[BLOCK], lse[BLOCK], var = ll_var(l, l->vf);
+    V acc[BLOCK], acc2[BLOCK], sums[BLOCK], dots[BLOCK], rows[BLOCK], dot[BLOCK], lse[BLOCK], scale[BLOCK];
 
     block_vars(l, acc);
     block_vars(l, acc2);
+    block_vars(l, sums);
+    block_vars(l, dots);
     transpose_head(e, h, h->k, h->scale, h->kt);
     transpose_head(e, h, h->v, 1, h->vt);
     clear_rows(e, h, h->dk);
@@ -324,9 +333,15 @@ static void backward_head(Emit *e, const Head *h)
     for (int b = 0; b < BLOCK; b++) {
         V index = ll_mul(l, ll_add(l, h->start, rows[b]), ll_i(l, h->heads));
         lse[b] = ll_load_f(l, h->lse, ll_add(l, index, h->head));
-        dot[b] = row_dot(e, h, rows[b], var);
+        ll_set(l, sums[b], ll_vf(l, 0));
+        ll_set(l, dots[b], ll_vf(l, 0));
     }
-    block_gradients(e, h, rows, acc, acc2, dot, lse);
+    block_products(e, h, rows, acc, acc2, lse, sums, dots);
+    for (int b = 0; b < BLOCK; b++) {
+        scale[b] = ll_fdiv(l, ll_f(l, 1), ll_sum(l, ll_get(l, sums[b])));
+        dot[b] = ll_fmul(l, ll_sum(l, ll_get(l, dots[b])), scale[b]);
+    }
+    block_gradients(e, h, scale, dot);
     add_outer(e, h, first.i, h->pr, h->dy, 1, rows, h->dv);
     add_outer(e, h, first.i, h->ds, h->q, h->scale, rows, h->dk);
     if (h->dq)
@@ -355,6 +370,7 @@ static void common(Emit *e, const GfNode *n, const GfValue *q, const GfValue *le
     h->vt = h->dy ? emit_scratch(e, size * padded * 4) : NULL;
     h->pr = emit_scratch(e, BLOCK * padded * 4);
     h->ds = h->dy ? emit_scratch(e, BLOCK * padded * 4) : NULL;
+    h->ps = h->dy ? emit_scratch(e, BLOCK * padded * 4) : NULL;
     e->work = (GfWork){.dim = {lengths->type.dims[0], gf_dim_const(h->heads)}, .unit = {1, 1}};
 }
 
@@ -394,7 +410,6 @@ static GfStatus attention_grad_kernel(Emit *e, const GfNode *n)
               .q = emit_base(e, gf_operand(n, 1)),
               .k = emit_base(e, gf_operand(n, 2)),
               .v = emit_base(e, gf_operand(n, 3)),
-              .y = emit_base(e, gf_operand(n, 4)),
               .lse = emit_base(e, gf_operand(n, 5)),
               .dq = result_base(e, n, 0),
               .dk = result_base(e, n, 1),

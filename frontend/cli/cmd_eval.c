@@ -94,12 +94,13 @@ static GfStatus start_threads(Eval *e)
 static GfStatus compile(Eval *e)
 {
     const GfModel *m = &e->run.model;
-    GfStoreSource source = {.checkpoint = e->run.weights,
-                            .prefix = m->prefix,
-                            .renames = m->renames,
-                            .rename_count = m->rename_count};
+    GfStoreSource source = {
+        .checkpoint = e->run.weights, .prefix = m->prefix, .renames = m->renames, .rename_count = m->rename_count};
     GfStepsOptions options = {
-        .model = m, .variant = &e->run.variant, .pool = e->pool, .source = &source,
+        .model = m,
+        .variant = &e->run.variant,
+        .pool = e->pool,
+        .source = &source,
         .evaluate = {.tokens = (int64_t)gf_dataset_max_tokens(&e->data, e->batch_size),
                      .seqs = (int64_t)(e->batch_size < e->data.examples ? e->batch_size : e->data.examples)}};
 

@@ -70,10 +70,8 @@ static GfStatus close_losses(const char *path, FILE *file, GfStatus status, GfDi
 
 static GfStatus train_job(const GfOptions *o, const GfJob *job, uint32_t threads, GfArena *arena, GfDiags *diags)
 {
-    GfTrainView view = {.arena = arena,
-                        .job = job,
-                        .out = stdout,
-                        .progress = isatty(STDOUT_FILENO) && !job->training.disable_tqdm};
+    GfTrainView view = {
+        .arena = arena, .job = job, .out = stdout, .progress = isatty(STDOUT_FILENO) && !job->training.disable_tqdm};
     const char *losses = gf_options_value(o, "losses");
     GfSession session;
 

@@ -152,9 +152,9 @@ static void print_progress(GfTrainView *v, const GfStepReport *r)
         bar[i] = i < filled ? '#' : i == filled ? '>' : ' ';
     bar[BAR] = '\0';
     clear_progress(v);
-    v->columns = fprintf(v->out, "  %5lld  [%s]  %lld/%lld  loss %.4f  %.0f tokens/s  %lld:%02lld left",
-                         (long long)s->epoch + 1, bar, (long long)done, (long long)whole, r->loss, speed,
-                         (long long)(left / 60), (long long)left % 60);
+    v->columns =
+        fprintf(v->out, "  %5lld  [%s]  %lld/%lld  loss %.4f  %.0f tokens/s  %lld:%02lld left", (long long)s->epoch + 1,
+                bar, (long long)done, (long long)whole, r->loss, speed, (long long)(left / 60), (long long)left % 60);
     fflush(v->out);
 }
 
@@ -173,8 +173,7 @@ static void on_step(void *self, const GfStepReport *r)
 
 GfSessionEvents gf_view_events(GfTrainView *v)
 {
-    return (GfSessionEvents){
-        .self = v, .begin = on_begin, .train = {.self = v, .step = on_step, .epoch = on_epoch}};
+    return (GfSessionEvents){.self = v, .begin = on_begin, .train = {.self = v, .step = on_step, .epoch = on_epoch}};
 }
 
 /* ---- the end ---- */

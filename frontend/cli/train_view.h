@@ -12,8 +12,8 @@ typedef struct GfTrainView {
     GfArena *arena; /* of short texts */
     const GfJob *job;
     FILE *out;
-    FILE *losses; /* a JSON line a step; NULL: none */
-    bool progress; /* `out` is a terminal */
+    FILE *losses;                /* a JSON line a step; NULL: none */
+    bool progress;               /* `out` is a terminal */
     const GfJobVariant *variant; /* that trains now */
     const GfTrainer *trainer;
     double shown; /* when the progress line was written last */

@@ -45,10 +45,11 @@ static const char *const templates[] = {
     "i feel $ not % about the *",
 };
 
-static const char *const openings[] = {"this morning", "after the *", "to be honest", "when i think of the *",
-                                       "at the * with my *", "in the end"};
-static const char *const closings[] = {"because of the *", "and the * is far away", "as i walk to the *",
-                                       "while my * talks about the *", "and that is all", "in the * again"};
+static const char *const openings[] = {"this morning",          "after the *",        "to be honest",
+                                       "when i think of the *", "at the * with my *", "in the end"};
+static const char *const closings[] = {"because of the *",   "and the * is far away",
+                                       "as i walk to the *", "while my * talks about the *",
+                                       "and that is all",    "in the * again"};
 
 static const char *const fillers[] = {
     "garden", "river",  "teacher", "letter", "kitchen", "winter", "song",    "street", "doctor", "window",

@@ -41,7 +41,7 @@ typedef struct Worker {
 struct GfPool {
     GfArena arena;
     uint32_t threads;
-    uint32_t started;  /* workers whose thread runs; worker 0 is the caller */
+    uint32_t started; /* workers whose thread runs; worker 0 is the caller */
     Worker *workers;
     GfMemory scratch;
     int64_t scratch_size; /* of a thread */

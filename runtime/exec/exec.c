@@ -12,9 +12,9 @@ struct GfExec {
     const GfProgram *program;
     const GfStore *store;
     GfMemory step, prepared, inputs;
-    void **tensors;     /* by index in the program: memory of each */
-    bool *bound;        /* by index: inputs that have been given */
-    void ***launches;   /* pointers of each launch's buffers */
+    void **tensors;   /* by index in the program: memory of each */
+    bool *bound;      /* by index: inputs that have been given */
+    void ***launches; /* pointers of each launch's buffers */
     void ***prepare;
     int64_t sizes[GF_MAX_SYMBOLS]; /* 0: not bound */
 };

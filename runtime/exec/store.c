@@ -341,8 +341,8 @@ static GfStatus list_params(const GfStore *s, GfArena *scratch, GfStTensor **out
         int64_t *shape = GF_NEW_ARRAY(scratch, int64_t, GF_MAX_RANK);
         for (uint32_t k = 0; k < t->type.rank && shape; k++)
             shape[k] = t->type.dims[k].size;
-        list[(*count)++] = (GfStTensor){
-            .name = t->name, .dtype = GF_ST_F32, .rank = t->type.rank, .shape = shape, .data = t->data};
+        list[(*count)++] =
+            (GfStTensor){.name = t->name, .dtype = GF_ST_F32, .rank = t->type.rank, .shape = shape, .data = t->data};
     }
     *out = list;
     return scratch->failed ? GF_ERR_MEMORY : GF_OK;

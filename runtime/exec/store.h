@@ -14,15 +14,15 @@
 
 typedef struct GfStoreTensor {
     const char *name;
-    uint64_t hash; /* of name */
+    uint64_t hash;     /* of name */
     GfTensorKind kind; /* GF_TENSOR_PARAM or GF_TENSOR_STATE */
     GfType type;       /* f32, constant sizes */
     int64_t count;
     const char *init;
     double std;
-    bool frozen;  /* in every program that declares it */
-    bool updated; /* some program writes it */
-    bool fresh;   /* a parameter that was initialized, not loaded */
+    bool frozen;              /* in every program that declares it */
+    bool updated;             /* some program writes it */
+    bool fresh;               /* a parameter that was initialized, not loaded */
     const GfStTensor *mapped; /* lies in the checkpoint's pages, which nobody writes; else NULL */
     float *data;              /* NULL until the store is filled */
 } GfStoreTensor;
@@ -31,15 +31,15 @@ typedef struct GfStore {
     GfArena arena;
     GfStoreTensor *tensors; /* in order of declaration */
     size_t count, capacity;
-    GfMemory memory;     /* of all tensors that are not mapped */
-    GfSafetensors file;  /* open while tensors lie in it */
+    GfMemory memory;    /* of all tensors that are not mapped */
+    GfSafetensors file; /* open while tensors lie in it */
     size_t fresh_count;
 } GfStore;
 
 /* Where parameters come from.  All is borrowed for the call. */
 typedef struct GfStoreSource {
-    const char *checkpoint; /* a .safetensors file; NULL: every parameter is initialized */
-    const char *prefix;     /* that names in the file may lack: "bert."; "" for none */
+    const char *checkpoint;  /* a .safetensors file; NULL: every parameter is initialized */
+    const char *prefix;      /* that names in the file may lack: "bert."; "" for none */
     const GfRename *renames; /* old endings of names */
     size_t rename_count;
     const char *fresh; /* patterns of names that the file may lack, and adapters (*.lora_A, *.lora_B); NULL: none */

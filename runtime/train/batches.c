@@ -107,11 +107,8 @@ static GfStatus read_all(Reader *r, GfDataset *dataset, GfArena *arena)
         GF_TRY(read_batch(r, batch));
     if (r->examples == 0)
         return gf_fail(r->diags, gf_json_loc(&r->doc, list), GF_ERR_DATA, "no batches");
-    GfSequences sequences = {.examples = r->examples,
-                             .ids = r->ids,
-                             .lengths = r->lengths,
-                             .labels = r->labels,
-                             .class_count = r->classes};
+    GfSequences sequences = {
+        .examples = r->examples, .ids = r->ids, .lengths = r->lengths, .labels = r->labels, .class_count = r->classes};
     return gf_dataset_from_sequences(dataset, arena, &sequences, r->diags);
 }
 

@@ -90,10 +90,12 @@ static const struct Column {
     const char *title;
     void (*cell)(GfText *text, const GfVariantResult *result);
 } columns[] = {
-    {"variant", cell_name},         {"trainable", cell_trainable}, {"all", cell_all},
-    {"epochs", cell_epochs},        {"seconds", cell_seconds},     {"examples/s", cell_speed},
-    {"accuracy", cell_accuracy},    {"precision", cell_precision}, {"recall", cell_recall},
-    {"F1", cell_f1},                {"loss", cell_loss},
+    {"variant", cell_name},      {"trainable", cell_trainable},
+    {"all", cell_all},           {"epochs", cell_epochs},
+    {"seconds", cell_seconds},   {"examples/s", cell_speed},
+    {"accuracy", cell_accuracy}, {"precision", cell_precision},
+    {"recall", cell_recall},     {"F1", cell_f1},
+    {"loss", cell_loss},
 };
 
 enum { COLUMNS = sizeof columns / sizeof *columns };

@@ -21,8 +21,7 @@ GfModelLimits gf_model_limits(const GfGraph *graph)
 {
     GfModelLimits limits = {0};
 
-    GF_EACH_NODE(n, graph)
-    {
+    GF_EACH_NODE (n, graph) {
         if (n->op != GF_OP_GATHER || gf_operand(n, 1)->node->op != GF_OP_INPUT)
             continue;
         const char *input = gf_operand(n, 1)->node->name;
@@ -70,8 +69,7 @@ static GfStatus read_casing(const char *path, GfCasing *casing, GfDiags *diags)
     return status;
 }
 
-GfStatus gf_tokenizer_open(GfTokenizer *tokenizer, const char *path, GfArena *arena, const char **vocab,
-                           GfDiags *diags)
+GfStatus gf_tokenizer_open(GfTokenizer *tokenizer, const char *path, GfArena *arena, const char **vocab, GfDiags *diags)
 {
     bool folder = is_folder(path);
     const char *config = folder ? gf_path_join(arena, path, "tokenizer_config.json")

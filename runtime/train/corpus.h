@@ -22,11 +22,11 @@ typedef struct GfCorpus {
     GfArena arena; /* of everything below but the tokenizer */
     GfTokenizer tokenizer;
     bool has_tokenizer;
-    const char *vocab; /* the tokenizer's vocab.txt: a path, or, for generated texts, NULL */
-    GfText vocab_text; /* then: its content */
-    size_t max_length; /* of a text, in tokens */
+    const char *vocab;                /* the tokenizer's vocab.txt: a path, or, for generated texts, NULL */
+    GfText vocab_text;                /* then: its content */
+    size_t max_length;                /* of a text, in tokens */
     GfDataset splits[GF_SPLIT_COUNT]; /* no examples: not given */
-    size_t fixed_batch; /* > 0: train is in batches of this size, in their own order */
+    size_t fixed_batch;               /* > 0: train is in batches of this size, in their own order */
 } GfCorpus;
 
 /* Load what `job` names; classes are job->data.labels.  On error nothing needs closing.

@@ -1,8 +1,7 @@
 /* evaluate.c -- see evaluate.h. */
 #include "runtime/train/evaluate.h"
 
-GfStatus gf_evaluator_init(GfEvaluator *ev, GfArena *arena, const GfDataset *dataset, size_t batch_size,
-                           GfDiags *diags)
+GfStatus gf_evaluator_init(GfEvaluator *ev, GfArena *arena, const GfDataset *dataset, size_t batch_size, GfDiags *diags)
 {
     GF_TRY(gf_batcher_init(&ev->batcher, arena, dataset, batch_size, diags));
     return gf_metrics_init(&ev->metrics, arena, dataset->classes, diags);

@@ -31,8 +31,7 @@ static bool is_due(const GfHistory *h, const GfStepReport *r)
 
     if (t->logging_strategy == GF_STRATEGY_STEPS)
         return r->step % t->logging_steps == 0;
-    return t->logging_strategy == GF_STRATEGY_EPOCH &&
-           (is_epoch_end(r->epoch, h->batches) || r->step == r->max_steps);
+    return t->logging_strategy == GF_STRATEGY_EPOCH && (is_epoch_end(r->epoch, h->batches) || r->step == r->max_steps);
 }
 
 void gf_history_step(GfHistory *h, const GfStepReport *r)
@@ -53,8 +52,8 @@ void gf_history_step(GfHistory *h, const GfStepReport *r)
 void gf_history_epoch(GfHistory *h, const GfEpochReport *r)
 {
     if (r->evaluated)
-        add(h, &(GfHistoryEntry){
-                   .epoch = r->epoch, .step = r->step, .is_evaluation = true, .evaluation = r->evaluation});
+        add(h,
+            &(GfHistoryEntry){.epoch = r->epoch, .step = r->step, .is_evaluation = true, .evaluation = r->evaluation});
 }
 
 /* ---- as JSON ---- */

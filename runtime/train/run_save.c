@@ -150,8 +150,7 @@ static GfStatus add_data(Save *s, GfText *text)
     const GfJobGenerate *g = &d->generate;
 
     if (g->given) {
-        gf_text_add(text,
-                    ",\n  \"generate\": {\"seed\": %lld, \"train\": %lld, \"validation\": %lld, \"test\": %lld}",
+        gf_text_add(text, ",\n  \"generate\": {\"seed\": %lld, \"train\": %lld, \"validation\": %lld, \"test\": %lld}",
                     (long long)g->seed, (long long)g->train, (long long)g->validation, (long long)g->test);
         return GF_OK;
     }

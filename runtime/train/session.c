@@ -196,8 +196,8 @@ static GfStatus evaluate(Run *run)
         return GF_OK;
     r->evaluated = true;
     r->split = test ? GF_SPLIT_TEST : GF_SPLIT_VALIDATION;
-    GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data,
-                             (size_t)run->variant->training.per_device_eval_batch_size, run->diags));
+    GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data, (size_t)run->variant->training.per_device_eval_batch_size,
+                             run->diags));
     return gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
 }
 

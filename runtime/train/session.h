@@ -16,8 +16,8 @@
 
 typedef struct GfSession {
     GfArena arena;
-    const GfJob *job; /* borrowed */
-    GfHfConfig config; /* the checkpoint's; not open without one */
+    const GfJob *job;    /* borrowed */
+    GfHfConfig config;   /* the checkpoint's; not open without one */
     const char *weights; /* the checkpoint's model.safetensors; NULL: drawn from the seed */
     GfModel model;
     GfModelLimits limits;
@@ -33,8 +33,8 @@ typedef struct GfVariantResult {
     GfParamCount params;
     double compile_seconds;
     GfTrainState train;
-    double epochs;         /* done, with a fraction */
-    bool evaluated;        /* on `split`: the test split, else the validation split */
+    double epochs;  /* done, with a fraction */
+    bool evaluated; /* on `split`: the test split, else the validation split */
     GfSplit split;
     GfEvaluation evaluation;
 } GfVariantResult;

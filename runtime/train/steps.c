@@ -53,8 +53,7 @@ static GfStatus compile_in(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimi
     return status;
 }
 
-static GfStatus compile(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimits limits, GfProgram **out,
-                        GfDiags *diags)
+static GfStatus compile(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimits limits, GfProgram **out, GfDiags *diags)
 {
     GfArena scratch;
 

@@ -48,8 +48,8 @@ GfStatus gf_trainer_init(GfTrainer *t, GfArena *arena, const GfTrainerOptions *o
                      .data_seed = (uint64_t)(a->data_seed >= 0 ? a->data_seed : a->seed)};
     GF_TRY(gf_batcher_init(&t->batcher, arena, options->train, gf_train_batch_size(a, options->fixed_batch), diags));
     if (options->validation)
-        GF_TRY(gf_evaluator_init(&t->evaluator, arena, options->validation, (size_t)a->per_device_eval_batch_size,
-                                 diags));
+        GF_TRY(
+            gf_evaluator_init(&t->evaluator, arena, options->validation, (size_t)a->per_device_eval_batch_size, diags));
     GF_TRY(plan_steps(t, diags));
     return plan_schedule(t, diags);
 }

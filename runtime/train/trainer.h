@@ -13,9 +13,9 @@
 
 /* How far training has come: with the store's tensors, all that going on needs. */
 typedef struct GfTrainState {
-    int64_t step;     /* optimizer steps done */
-    int64_t epoch;    /* epochs done */
-    int64_t position; /* micro-batches done of the epoch that runs */
+    int64_t step;      /* optimizer steps done */
+    int64_t epoch;     /* epochs done */
+    int64_t position;  /* micro-batches done of the epoch that runs */
     double epoch_loss; /* sum over the steps of the epoch that runs */
     int64_t epoch_steps;
     double total_loss; /* sum over all steps */
@@ -38,7 +38,7 @@ typedef struct GfStepReport {
 typedef struct GfEpochReport {
     double epoch; /* epochs done */
     int64_t step;
-    double train_loss; /* mean over the steps of the epoch so far */
+    double train_loss;        /* mean over the steps of the epoch so far */
     int64_t examples, tokens; /* trained on in this epoch so far */
     double seconds;           /* of that */
     bool evaluated;

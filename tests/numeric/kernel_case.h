@@ -9,9 +9,8 @@
  * Data follow the names of inputs, params and states:
  *   pos...   0.1 + |normal|: what is divided by, or under a root
  *   wide...  evenly over -30 .. 30
- *   table... a param or input that `ids` address
- *   starts, lengths   the sequences; rng, step   see KernelCase
- * Other floats are normal; other integers are drawn below the limit that their
+ *   starts, lengths   the sequences; step: see KernelCase; lr: 0.01
+ * Matrices that are params have rows of about unit length.  Other floats are normal; other integers are drawn below the limit that their
  * use sets, with repetitions.
  */
 #ifndef GF_TESTS_NUMERIC_KERNEL_CASE_H
@@ -31,7 +30,8 @@ typedef struct KernelCase {
     const char *lines;     /* of the graph @t(tokens, seqs); "$m" and "$k" stand for the numbers below */
     int64_t m, k;
     const char *processor; /* NULL: the host's */
-    const char *passes;    /* before plan-memory; NULL: "fuse" */
+    const char *made_by;   /* passes over what is written: both sides get their result; NULL: none */
+    const char *passes;    /* then, for the compiled side; NULL: "fuse" */
     double tolerance;      /* relative to the norm of the reference */
     double typical;        /* of an element: where few elements cancel, the norm counts as if they were this large */
     const KernelSizes *sizes;

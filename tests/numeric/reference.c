@@ -157,15 +157,15 @@ static GfStatus compile(Run *r, bool return_gradients)
                             .renames = t->model.renames,
                             .rename_count = t->model.rename_count,
                             .fresh = ""};
-    GfStepsOptions options = {.model = &t->model,
-                              .variant = &r->variant,
-                              .training = &r->training,
-                              .backend = t->backend,
-                              .pool = t->pool,
-                              .source = &source,
-                              .train = {(int64_t)gf_dataset_max_tokens(&t->data, t->batch_size),
-                                        (int64_t)t->batch_size},
-                              .return_gradients = return_gradients};
+    GfStepsOptions options = {
+        .model = &t->model,
+        .variant = &r->variant,
+        .training = &r->training,
+        .backend = t->backend,
+        .pool = t->pool,
+        .source = &source,
+        .train = {(int64_t)gf_dataset_max_tokens(&t->data, t->batch_size), (int64_t)t->batch_size},
+        .return_gradients = return_gradients};
     GfTrainerOptions trainer = {
         .training = &r->training, .steps = &r->steps, .train = &t->data, .fixed_batch = t->batch_size};
 
@@ -246,7 +246,8 @@ static GfStatus compare_gradient(Run *r, size_t i)
     if (!values)
         tally_check(&r->test->tally, what, INFINITY, 0);
     else if (is_key_bias(name))
-        tally_check(&r->test->tally, what, distance_of(values, reference, t->count), GRADIENTS * weight_norm(r, t->name));
+        tally_check(&r->test->tally, what, distance_of(values, reference, t->count),
+                    GRADIENTS * weight_norm(r, t->name));
     else
         tally_tensor(&r->test->tally, what, values, reference, t->count, GRADIENTS);
     return GF_OK;

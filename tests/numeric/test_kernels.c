@@ -87,9 +87,9 @@ static const OpCase column_cases[] = {
     {"%pos1 = input : f32[$m]\n%pos2 = input : f32[]\n%pos3 = input : f32[5]\n%y = global_norm %pos1, %pos2, %pos3 : "
      "f32[]\n" RETURN_Y,
      8, false},
-    {X "%ids = input : i32[tokens]\n%y = scatter_add %x, %ids : f32[7,$m]\n" RETURN_Y, 1, true},
-    {X "%ids = input : i32[tokens]\n%y = scatter_add %x, %ids : f32[1100,$m]\n" RETURN_Y, 1, true},
-    {"%x = input : f32[tokens]\n%ids = input : i32[tokens]\n%y = scatter_add %x, %ids : f32[$m]\n" RETURN_Y, 1, true},
+    {X "%ids = input : i32[tokens]\n%y = scatter_add %x, %ids : f32[7,$m]\n" RETURN_Y, 2, true},
+    {X "%ids = input : i32[tokens]\n%y = scatter_add %x, %ids : f32[1100,$m]\n" RETURN_Y, 2, true},
+    {"%x = input : f32[tokens]\n%ids = input : i32[tokens]\n%y = scatter_add %x, %ids : f32[$m]\n" RETURN_Y, 2, true},
     {"%x = input : f32[tokens]\n%y = softmax %x : f32[tokens]\n" RETURN_Y, 8, false},
 };
 
@@ -126,7 +126,7 @@ static void check_columns(const OpCase *op, int64_t m, int64_t k, const char *pr
 /* The host gets all widths, other processors a few. */
 static bool is_chosen(size_t column, const char *processor)
 {
-    return !processor || column % 3 == 1 || column == 0;
+    return !processor || column % 5 == 1;
 }
 
 static void ops_over_columns_agree(void **state)
@@ -150,21 +150,21 @@ static void ops_over_columns_agree(void **state)
     "%a = input : f32" a "\n%b = input : f32" b "\n%y = matmul %a, %b" attrs " : f32" y "\n" RETURN_Y
 
 static const OpCase product_cases[] = {
-    {LINEAR("") "%y = linear %x, %w : f32[tokens,$m]\n" RETURN_Y, 1, true},
-    {LINEAR(" frozen") "%y = linear %x, %w : f32[tokens,$m]\n" RETURN_Y, 1, true},
-    {LINEAR("") "%b = param \"b\" : f32[$m]\n%y = linear %x, %w, %b : f32[tokens,$m]\n" RETURN_Y, 1, true},
-    {LINEAR(" frozen") "%b = param \"b\" frozen : f32[$m]\n%y = linear %x, %w, %b : f32[tokens,$m]\n" RETURN_Y, 1, true},
-    {MATMUL("[tokens,$k]", "[$k,$m]", "", "[tokens,$m]"), 1, true},
-    {MATMUL("[tokens,$k]", "[$m,$k]", " {transpose_b = 1}", "[tokens,$m]"), 1, true},
-    {MATMUL("[$k,tokens]", "[$k,$m]", " {transpose_a = 1}", "[tokens,$m]"), 1, true},
-    {MATMUL("[$k,tokens]", "[$m,$k]", " {transpose_a = 1, transpose_b = 1}", "[tokens,$m]"), 1, true},
-    {MATMUL("[tokens,$m]", "[tokens,$k]", " {transpose_a = 1}", "[$m,$k]"), 1, true},
-    {MATMUL("[$k,$m]", "[tokens,$m]", " {transpose_b = 1}", "[$k,tokens]"), 1, true},
+    {LINEAR("") "%y = linear %x, %w : f32[tokens,$m]\n" RETURN_Y, 2, true},
+    {LINEAR(" frozen") "%y = linear %x, %w : f32[tokens,$m]\n" RETURN_Y, 2, true},
+    {LINEAR("") "%b = param \"b\" : f32[$m]\n%y = linear %x, %w, %b : f32[tokens,$m]\n" RETURN_Y, 2, true},
+    {LINEAR(" frozen") "%b = param \"b\" frozen : f32[$m]\n%y = linear %x, %w, %b : f32[tokens,$m]\n" RETURN_Y, 2, true},
+    {MATMUL("[tokens,$k]", "[$k,$m]", "", "[tokens,$m]"), 2, true},
+    {MATMUL("[tokens,$k]", "[$m,$k]", " {transpose_b = 1}", "[tokens,$m]"), 2, true},
+    {MATMUL("[$k,tokens]", "[$k,$m]", " {transpose_a = 1}", "[tokens,$m]"), 2, true},
+    {MATMUL("[$k,tokens]", "[$m,$k]", " {transpose_a = 1, transpose_b = 1}", "[tokens,$m]"), 2, true},
+    {MATMUL("[tokens,$m]", "[tokens,$k]", " {transpose_a = 1}", "[$m,$k]"), 2, true},
+    {MATMUL("[$k,$m]", "[tokens,$m]", " {transpose_b = 1}", "[$k,tokens]"), 2, true},
     {"%w = param \"w\" frozen : f32[$k,$m]\n%a = input : f32[tokens,$k]\n%y = matmul %a, %w : f32[tokens,$m]\n" RETURN_Y,
-     1, true},
+     2, true},
     {"%w = param \"w\" frozen : f32[$m,$k]\n%a = input : f32[tokens,$k]\n%y = matmul %a, %w {transpose_b = 1} : "
      "f32[tokens,$m]\n" RETURN_Y,
-     1, true},
+     2, true},
 };
 
 static const int64_t inners[] = {16, 100, 1, 33, 3, 384, 48, 15, 31, 17};
@@ -193,7 +193,7 @@ static void tall_products_agree(void **state)
         kernel_check(&(KernelCase){.lines = product_cases[i].lines,
                                    .m = 40,
                                    .k = 70,
-                                   .tolerance = 2 * EPS * sqrt(431),
+                                   .tolerance = 3 * EPS * sqrt(431),
                                    .sizes = tall,
                                    .size_count = 3});
 }
@@ -236,7 +236,7 @@ static void attention_agrees(void **state)
                                            .k = h == 0 ? 3 : 2,
                                            .processor = processor,
                                            .tolerance = 40 * EPS,
-                                           .typical = 0.1,
+                                           .typical = 0.3,
                                            .sizes = sizes,
                                            .size_count = 4});
         }

@@ -1,5 +1,4 @@
 /* test_floors.c -- includes only go down the floors of the house (CONTRIBUTING.md). */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <stdarg.h>
 #include <stddef.h>
