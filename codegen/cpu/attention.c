@@ -89,8 +89,8 @@ static void block_product(Emit *e, const Head *h, V a, const V *rows, V t, V j, 
     ll_end(l, &c);
 }
 
-/* out[rows[b]][c..] = sum_j weights[b][j] m[j][c..], times `by` */
-static void weighted_rows(Emit *e, const Head *h, V weights, V m, double by, const V *rows, V out, V *acc)
+/* out[rows[b]][c..] = by[b] sum_j weights[b][j] m[j][c..] */
+static void weighted_rows(Emit *e, const Head *h, V weights, V m, const V *by, const V *rows, V out, V *acc)
 {
     Ll *l = e->l;
 
@@ -106,7 +106,7 @@ static void weighted_rows(Emit *e, const Head *h, V weights, V m, double by, con
     }
     ll_end(l, &j);
     for (int b = 0; b < BLOCK; b++)
-        ll_vstore(l, ll_fmul(l, ll_get(l, acc[b]), ll_vf(l, by)), out, at(e, h, rows[b], c.i), mask);
+        ll_vstore(l, ll_fmul(l, ll_get(l, acc[b]), by[b]), out, at(e, h, rows[b], c.i), mask);
     ll_end(l, &c);
 }
 
@@ -151,40 +151,38 @@ static void scores(Emit *e, const Head *h, const V *rows, V *acc, V *most)
     ll_end(l, &j);
 }
 
-/* pr[b][j] = e^(s - largest), sums[b] their sum */
-static void exponentials(Emit *e, const Head *h, const V *largest, V *sums)
+/* pr[b][j] = e^(s - largest) drop, sums[b] their sum without drop */
+static void exponentials(Emit *e, const Head *h, const V *rows, const V *largest, V *sums)
 {
     Ll *l = e->l;
+    V factors[BLOCK];
 
     Loop j = ll_for(l, ll_i(l, 0), h->padded, l->width);
     V inside = ll_mask_below(l, j.i, h->length);
+    drop_factors(e, h, rows, j.i, factors);
     for (int b = 0; b < BLOCK; b++) {
         V index = scratch_index(e, h, b, j.i);
         V x = ll_exp(l, ll_fsub(l, ll_vload(l, h->pr, index, NULL), ll_splat(l, largest[b])));
         x = ll_select(l, inside, x, ll_vf(l, 0));
-        ll_vstore(l, x, h->pr, index, NULL);
         ll_set(l, sums[b], ll_fadd(l, ll_get(l, sums[b]), x));
+        ll_vstore(l, h->dropout ? ll_fmul(l, x, factors[b]) : x, h->pr, index, NULL);
     }
     ll_end(l, &j);
 }
 
-/* pr[b][j] *= drop / sum */
-static void normalize(Emit *e, const Head *h, const V *rows, const V *sum)
+/* lse = largest + ln sum; the logarithms of a block are taken in one vector. */
+static void store_lse(Emit *e, const Head *h, const V *rows, const V *largest, const V *sum)
 {
     Ll *l = e->l;
+    V all = ll_vf(l, 1);
 
-    V factors[BLOCK];
-    Loop j = ll_for(l, ll_i(l, 0), h->padded, l->width);
-
-    drop_factors(e, h, rows, j.i, factors);
+    for (int b = 0; b < BLOCK; b++)
+        all = LLVMBuildInsertElement(l->b, all, sum[b], ll_i32(l, b), "");
+    all = ll_log(l, all);
     for (int b = 0; b < BLOCK; b++) {
-        V index = scratch_index(e, h, b, j.i);
-        V x = ll_fdiv(l, ll_vload(l, h->pr, index, NULL), ll_splat(l, sum[b]));
-        if (h->dropout)
-            x = ll_fmul(l, x, factors[b]);
-        ll_vstore(l, x, h->pr, index, NULL);
+        V index = ll_mul(l, ll_add(l, h->start, rows[b]), ll_i(l, h->heads));
+        ll_store_f(l, ll_fadd(l, largest[b], ll_lane(l, all, (unsigned)b)), h->lse, ll_add(l, index, h->head));
     }
-    ll_end(l, &j);
 }
 
 static void block_vars(Ll *l, V *vars)
@@ -193,10 +191,16 @@ static void block_vars(Ll *l, V *vars)
         vars[b] = ll_var(l, l->vf);
 }
 
+static void set_all(Ll *l, V *vars, double value)
+{
+    for (int b = 0; b < BLOCK; b++)
+        ll_set(l, vars[b], ll_vf(l, value));
+}
+
 static void forward_head(Emit *e, const Head *h)
 {
     Ll *l = e->l;
-    V acc[BLOCK], most[BLOCK], sums[BLOCK], rows[BLOCK], largest[BLOCK], sum[BLOCK];
+    V acc[BLOCK], most[BLOCK], sums[BLOCK], rows[BLOCK], largest[BLOCK], sum[BLOCK], by[BLOCK];
 
     block_vars(l, acc);
     block_vars(l, most);
@@ -204,25 +208,20 @@ static void forward_head(Emit *e, const Head *h)
     transpose_head(e, h, h->k, h->scale, h->kt);
     Loop first = ll_for(l, ll_i(l, 0), h->length, BLOCK);
     clamp_rows(e, h, first.i, rows);
-    for (int b = 0; b < BLOCK; b++) {
-        ll_set(l, most[b], ll_vf(l, -3.0e38));
-        ll_set(l, sums[b], ll_vf(l, 0));
-    }
+    set_all(l, most, -3.0e38);
+    set_all(l, sums, 0);
     scores(e, h, rows, acc, most);
     for (int b = 0; b < BLOCK; b++)
         largest[b] = ll_largest(l, ll_get(l, most[b]));
-    exponentials(e, h, largest, sums);
+    exponentials(e, h, rows, largest, sums);
     for (int b = 0; b < BLOCK; b++) {
         sum[b] = ll_sum(l, ll_get(l, sums[b]));
-        V lse = ll_fadd(l, largest[b], ll_log(l, sum[b]));
-        V index = ll_mul(l, ll_add(l, h->start, rows[b]), ll_i(l, h->heads));
-        if (h->lse)
-            ll_store_f(l, lse, h->lse, ll_add(l, index, h->head));
+        by[b] = ll_splat(l, ll_fdiv(l, ll_f(l, 1), sum[b]));
     }
-    if (h->y) {
-        normalize(e, h, rows, sum);
-        weighted_rows(e, h, h->pr, h->v, 1, rows, h->y, acc);
-    }
+    if (h->lse)
+        store_lse(e, h, rows, largest, sum);
+    if (h->y)
+        weighted_rows(e, h, h->pr, h->v, by, rows, h->y, acc);
     ll_end(l, &first);
 }
 
@@ -318,7 +317,7 @@ static void clear_rows(Emit *e, const Head *h, V out)
 static void backward_head(Emit *e, const Head *h)
 {
     Ll *l = e->l;
-    V acc[BLOCK], acc2[BLOCK], sums[BLOCK], dots[BLOCK], rows[BLOCK], dot[BLOCK], lse[BLOCK], scale[BLOCK];
+    V acc[BLOCK], acc2[BLOCK], sums[BLOCK], dots[BLOCK], rows[BLOCK], dot[BLOCK], lse[BLOCK], scale[BLOCK], by[BLOCK];
 
     block_vars(l, acc);
     block_vars(l, acc2);
@@ -333,9 +332,10 @@ static void backward_head(Emit *e, const Head *h)
     for (int b = 0; b < BLOCK; b++) {
         V index = ll_mul(l, ll_add(l, h->start, rows[b]), ll_i(l, h->heads));
         lse[b] = ll_load_f(l, h->lse, ll_add(l, index, h->head));
-        ll_set(l, sums[b], ll_vf(l, 0));
-        ll_set(l, dots[b], ll_vf(l, 0));
+        by[b] = ll_vf(l, h->scale);
     }
+    set_all(l, sums, 0);
+    set_all(l, dots, 0);
     block_products(e, h, rows, acc, acc2, lse, sums, dots);
     for (int b = 0; b < BLOCK; b++) {
         scale[b] = ll_fdiv(l, ll_f(l, 1), ll_sum(l, ll_get(l, sums[b])));
@@ -345,7 +345,7 @@ static void backward_head(Emit *e, const Head *h)
     add_outer(e, h, first.i, h->pr, h->dy, 1, rows, h->dv);
     add_outer(e, h, first.i, h->ds, h->q, h->scale, rows, h->dk);
     if (h->dq)
-        weighted_rows(e, h, h->ds, h->k, h->scale, rows, h->dq, acc);
+        weighted_rows(e, h, h->ds, h->k, by, rows, h->dq, acc);
     ll_end(l, &first);
 }
 

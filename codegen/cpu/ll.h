@@ -113,7 +113,7 @@ void ll_transpose(Ll *l, V *rows);
 V ll_exp(Ll *l, V x);
 V ll_log(Ll *l, V x);
 V ll_tanh(Ll *l, V x);
-V ll_erf(Ll *l, V x); /* absolute error below 2e-7 */
+V ll_erf(Ll *l, V x); /* within 4 ulp */
 
 /* dropout.c: what all elements of a random op have in common, as vectors. */
 typedef struct Dropout {

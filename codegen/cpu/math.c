@@ -91,17 +91,13 @@ V ll_tanh(Ll *l, V x)
     return ll_select(l, ll_flt(l, a, constant(l, x, 0.625)), small, large);
 }
 
-/* x P(x^2) up to 1, else 1 - e^(-x^2) Q(1 / (1 + |x|/2)) with the sign of x. */
+/* x P(x^2) / Q(x^2), x clamped to where the quotient is 1 as a float. */
 V ll_erf(Ll *l, V x)
 {
-    static const double p[] = {1.1283792,    -0.37612638,    0.11283781,    -0.026865376,
-                               0.0052208589, -0.00084812805, 0.00011243720, -9.5982568e-06};
-    static const double q[] = {-0.0001395945, 0.2846978,  0.26102963,  0.34318501,
-                               -0.09416125,   0.55176461, -0.46348602, 0.11715046};
-    V a = ll_fmin(l, ll_fabs(l, x), constant(l, x, 4.2)), u = ll_fmul(l, a, a);
-    V small = ll_fmul(l, x, horner(l, u, p, 8));
-    V t = ll_fdiv(l, constant(l, x, 1), ll_fma(l, a, constant(l, x, 0.5), constant(l, x, 1)));
-    V tail = ll_fmul(l, ll_exp(l, ll_fneg(l, u)), horner(l, t, q, 8));
-    V large = ll_copysign(l, ll_fsub(l, constant(l, x, 1), tail), x);
-    return ll_select(l, ll_flt(l, a, constant(l, x, 1)), small, large);
+    static const double p[] = {1.12837914,   0.191550293,    0.0528754466,
+                               0.00380816156, 0.000284687869, 2.02591003e-06};
+    static const double q[] = {1, 0.503089703, 0.114559619, 0.0150550895, 0.00117072602, 3.78318291e-05};
+    V c = ll_fmin(l, constant(l, x, 3.95), ll_fmax(l, constant(l, x, -3.95), x)), u = ll_fmul(l, c, c);
+
+    return ll_fdiv(l, ll_fmul(l, c, horner(l, u, p, 6)), horner(l, u, q, 6));
 }

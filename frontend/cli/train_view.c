@@ -62,10 +62,33 @@ static void print_model(const GfTrainView *v, const GfSession *s)
     fprintf(v->out, "; %s: %u thread%s\n", s->backend->target->name, threads, threads == 1 ? "" : "s");
 }
 
+/* Arguments that a job may give, but that nothing here acts on. */
+static void print_ignored(const GfTrainView *v)
+{
+    const GfTraining *t = &v->job->training;
+    const struct {
+        const char *key;
+        bool given;
+    } ignored[] = {{"early_stopping_patience", t->early_stopping_patience > 0},
+                   {"load_best_model_at_end", t->load_best_model_at_end},
+                   {"report_to", t->tensorboard},
+                   {"bf16", t->bf16}};
+    const char *separator = "note: ";
+
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+        if (ignored[i].given)
+            fprintf(v->out, "%s%s", separator, ignored[i].key);
+        separator = ignored[i].given ? ", " : separator;
+    }
+    if (*separator == ',')
+        fprintf(v->out, " without effect in this version: f32 to the last step, whose model is saved\n");
+}
+
 void gf_view_session(GfTrainView *v, const GfSession *s)
 {
     print_data(v, s);
     print_model(v, s);
+    print_ignored(v);
     fflush(v->out);
 }
 

@@ -12,6 +12,7 @@
  *
  *   --plant ERROR   commit an error on purpose; the test must then fail:
  *                   swapped-row, missing-scale, schedule
+ *   --run NAME      this run of golden.json alone
  *   --verbose       report what passes too
  *
  * Exit: 0 all passed, 1 something failed, 2 could not be run.
@@ -44,6 +45,7 @@ typedef struct Test {
     const GfBackend *backend;
     GfPool *pool;
     Plant plant;
+    const char *only; /* the run to make; NULL: all */
     Tally tally;
     GfDiags *diags;
 } Test;
@@ -333,6 +335,8 @@ static GfStatus run_all(Test *t, const char *folder)
 {
     GF_TRY(open_test(t, folder));
     for (size_t i = 0; i < t->golden.run_count; i++) {
+        if (t->only && strcmp(t->only, t->golden.runs[i].name) != 0)
+            continue;
         GF_TRY(make_run(t, &t->golden.runs[i], first_step));
         GF_TRY(make_run(t, &t->golden.runs[i], all_steps));
     }
@@ -356,6 +360,8 @@ static bool parse_arguments(int argc, char **argv, Test *t, const char **folder)
             t->tally.verbose = true;
         else if (strcmp(argv[i], "--plant") == 0 && i + 1 < argc && parse_plant(argv[i + 1], &t->plant))
             i++;
+        else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc)
+            t->only = argv[++i];
         else if (argv[i][0] != '-' && !*folder)
             *folder = argv[i];
         else
@@ -371,7 +377,7 @@ int main(int argc, char **argv)
     Test test = {.diags = &diags};
 
     if (!parse_arguments(argc, argv, &test, &folder)) {
-        fputs("usage: reference DIR [--plant swapped-row|missing-scale|schedule] [--verbose]\n", stderr);
+        fputs("usage: reference DIR [--plant swapped-row|missing-scale|schedule] [--run NAME] [--verbose]\n", stderr);
         return 2;
     }
     gf_diags_init(&diags, NULL);

@@ -182,11 +182,8 @@ static void on_step(void *self, const GfStepReport *report)
 static void run(Fixture *f, size_t fixed_batch)
 {
     GfTrainEvents events = {.self = f, .step = on_step, .epoch = on_epoch};
-    GfTrainerOptions options = {.training = &f->training,
-                                .steps = &f->steps,
-                                .train = &f->data,
-                                .fixed_batch = fixed_batch,
-                                .events = &events};
+    GfTrainerOptions options = {
+        .training = &f->training, .steps = &f->steps, .train = &f->data, .fixed_batch = fixed_batch, .events = &events};
 
     assert_int_equal(gf_trainer_init(&f->trainer, &f->arena, &options, &f->diags), GF_OK);
     assert_int_equal(gf_trainer_run(&f->trainer, &f->diags), GF_OK);
@@ -331,10 +328,10 @@ static void refuses_to_do_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(takes_a_step_a_batch),      TEST(accumulates),
-        TEST(weighs_losses_by_examples), TEST(shuffles_each_epoch_anew),
+        TEST(takes_a_step_a_batch),         TEST(accumulates),
+        TEST(weighs_losses_by_examples),    TEST(shuffles_each_epoch_anew),
         TEST(keeps_fixed_batches_in_order), TEST(stops_at_max_steps),
-        TEST(plans_a_part_of_an_epoch),  TEST(goes_on_from_a_state),
+        TEST(plans_a_part_of_an_epoch),     TEST(goes_on_from_a_state),
         TEST(refuses_to_do_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
