@@ -25,8 +25,8 @@ enum { BLOCK = 4, HEAD_SHIFT = 16 };
 typedef struct Head {
     V q, k, v, y, lse, dy, dq, dk, dv; /* memory; NULL: not of this pass, or read by nobody */
     const Dropout *dropout;            /* NULL: p is 0 */
-    V start, length, padded; /* rows; padded: up to a whole vector */
-    V offset;                /* first column of the head */
+    V start, length, padded;           /* rows; padded: up to a whole vector */
+    V offset;                          /* first column of the head */
     V head;
     int64_t width, heads, size; /* columns of q; heads; columns a head */
     double p, scale;

@@ -6,24 +6,24 @@
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/ops.h"
 
-#define BINARY(name, expression)                                                                                      \
-    static V name##_element(Emit *e, const GfNode *n, uint32_t result, Point p)                                       \
-    {                                                                                                                 \
-        Ll *l = e->l;                                                                                                 \
-        V a = emit_operand(e, n, 0, p), b = emit_operand(e, n, 1, p);                                                 \
-        (void)result;                                                                                                 \
-        return expression;                                                                                            \
-    }                                                                                                                 \
+#define BINARY(name, expression)                                                                                       \
+    static V name##_element(Emit *e, const GfNode *n, uint32_t result, Point p)                                        \
+    {                                                                                                                  \
+        Ll *l = e->l;                                                                                                  \
+        V a = emit_operand(e, n, 0, p), b = emit_operand(e, n, 1, p);                                                  \
+        (void)result;                                                                                                  \
+        return expression;                                                                                             \
+    }                                                                                                                  \
     const CpuOp cpu_##name = {.element = name##_element};
 
-#define UNARY(name, expression)                                                                                       \
-    static V name##_element(Emit *e, const GfNode *n, uint32_t result, Point p)                                       \
-    {                                                                                                                 \
-        Ll *l = e->l;                                                                                                 \
-        V x = emit_operand(e, n, 0, p);                                                                               \
-        (void)result;                                                                                                 \
-        return expression;                                                                                            \
-    }                                                                                                                 \
+#define UNARY(name, expression)                                                                                        \
+    static V name##_element(Emit *e, const GfNode *n, uint32_t result, Point p)                                        \
+    {                                                                                                                  \
+        Ll *l = e->l;                                                                                                  \
+        V x = emit_operand(e, n, 0, p);                                                                                \
+        (void)result;                                                                                                  \
+        return expression;                                                                                             \
+    }                                                                                                                  \
     const CpuOp cpu_##name = {.element = name##_element};
 
 BINARY(add, ll_fadd(l, a, b))

@@ -33,17 +33,17 @@ struct Emit {
     GfArena *arena;
     GfDiags *diags;
     V buffers, sizes, scalars, begin, end, scratch; /* the kernel's arguments */
-    V *bases;        /* pointers of inputs, then outputs, then extras */
-    bool *inside;    /* by node id: node belongs to the region */
-    V *memo;         /* by node id * 3 + result: value at the current point */
-    Dropout *dropouts; /* of the region's random nodes, in order */
+    V *bases;                                       /* pointers of inputs, then outputs, then extras */
+    bool *inside;                                   /* by node id: node belongs to the region */
+    V *memo;                                        /* by node id * 3 + result: value at the current point */
+    Dropout *dropouts;                              /* of the region's random nodes, in order */
     V *second;       /* by number of the random node: its factors at the second point of the pair */
     bool flat;       /* points are linear: row 0, col = index of the element */
     V elements;      /* flat: how many; the code must not depend on the domain's shape */
     SourceFn source; /* may be NULL */
     void *self;      /* of source */
     int64_t scratch_size;
-    GfWork work;     /* set by the kernel's writer */
+    GfWork work; /* set by the kernel's writer */
 };
 
 /* Begin the function of a kernel with `extras` buffers behind inputs and
@@ -87,7 +87,7 @@ const Dropout *emit_dropout(const Emit *e, const GfNode *n);
 /* The node's dropout factors at p. */
 V emit_factors(Emit *e, const GfNode *n, Point p);
 
-V emit_dim(Emit *e, GfDim dim);          /* its size, i64 */
+V emit_dim(Emit *e, GfDim dim);           /* its size, i64 */
 int64_t emit_dim_max(Emit *e, GfDim dim); /* the largest the plan allows */
 
 /* rows and columns of a type seen as a matrix */
@@ -119,7 +119,7 @@ enum { ROW_SCALARS = 4 };
 /* How the cpu lowers an op: one of the three. */
 typedef struct CpuOp {
     V (*element)(Emit *e, const GfNode *n, uint32_t result, Point p);
-    const RowOp *row; /* with element for its full results */
+    const RowOp *row;                             /* with element for its full results */
     GfStatus (*kernel)(Emit *e, const GfNode *n); /* sets e->work */
 } CpuOp;
 

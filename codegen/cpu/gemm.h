@@ -10,8 +10,8 @@ typedef struct Product {
     const GfNode *node;
     const GfValue *a, *b;
     GfDim rows, cols, inner;
-    bool a_transposed; /* stored a[k,i] */
-    bool b_transposed; /* stored b[j,k] */
+    bool a_transposed;   /* stored a[k,i] */
+    bool b_transposed;   /* stored b[j,k] */
     const GfValue *bias; /* NULL or [cols] */
 } Product;
 

@@ -433,8 +433,7 @@ V ll_function(Ll *l, const char *name, LLVMTypeRef type, bool internal)
     if (internal) {
         unsigned noinline = LLVMGetEnumAttributeKindForName("noinline", 8);
         LLVMSetLinkage(l->fn, LLVMInternalLinkage);
-        LLVMAddAttributeAtIndex(l->fn, LLVMAttributeFunctionIndex,
-                                LLVMCreateEnumAttribute(l->context, noinline, 0));
+        LLVMAddAttributeAtIndex(l->fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(l->context, noinline, 0));
     }
     LLVMPositionBuilderAtEnd(l->b, new_block(l));
     return l->fn;

@@ -19,20 +19,20 @@ typedef struct Ll {
     LLVMModuleRef module;
     LLVMBuilderRef b;
     LLVMTypeRef void_, i1, i32, i64, f32, f64, ptr;
-    LLVMTypeRef vf, vi, vm; /* <width x float>, <width x i32>, <width x i1> */
-    unsigned width;         /* floats a vector */
-    bool fma;               /* a multiply-add is one instruction */
+    LLVMTypeRef vf, vi, vm;           /* <width x float>, <width x i32>, <width x i1> */
+    unsigned width;                   /* floats a vector */
+    bool fma;                         /* a multiply-add is one instruction */
     unsigned tile_rows, tile_vectors; /* register tile of the matrix microkernel */
-    V fn;                   /* function being written */
+    V fn;                             /* function being written */
 } Ll;
 
 /* constants */
 V ll_i(Ll *l, int64_t value);
 V ll_i32(Ll *l, int32_t value);
 V ll_f(Ll *l, double value);
-V ll_vf(Ll *l, double value);  /* splat */
+V ll_vf(Ll *l, double value);   /* splat */
 V ll_vi(Ll *l, uint32_t value); /* splat */
-V ll_iota(Ll *l);              /* <0, 1, 2 ...> i32 */
+V ll_iota(Ll *l);               /* <0, 1, 2 ...> i32 */
 
 /* i64 */
 V ll_add(Ll *l, V a, V b);
@@ -74,7 +74,7 @@ void ll_store(Ll *l, V value, V pointer);
 V ll_load_f(Ll *l, V base, V index);
 V ll_load_i32(Ll *l, V base, V index); /* widened to i64 */
 void ll_store_f(Ll *l, V value, V base, V index);
-V ll_vload(Ll *l, V base, V index, V mask);               /* mask NULL: all lanes; else 0 in others */
+V ll_vload(Ll *l, V base, V index, V mask); /* mask NULL: all lanes; else 0 in others */
 void ll_vstore(Ll *l, V value, V base, V index, V mask);
 V ll_mask_below(Ll *l, V index, V end); /* lanes with index + lane < end */
 V ll_load_ptr(Ll *l, V table, unsigned index);

@@ -94,8 +94,7 @@ V ll_tanh(Ll *l, V x)
 /* x P(x^2) / Q(x^2), x clamped to where the quotient is 1 as a float. */
 V ll_erf(Ll *l, V x)
 {
-    static const double p[] = {1.12837914,   0.191550293,    0.0528754466,
-                               0.00380816156, 0.000284687869, 2.02591003e-06};
+    static const double p[] = {1.12837914, 0.191550293, 0.0528754466, 0.00380816156, 0.000284687869, 2.02591003e-06};
     static const double q[] = {1, 0.503089703, 0.114559619, 0.0150550895, 0.00117072602, 3.78318291e-05};
     V c = ll_fmin(l, constant(l, x, 3.95), ll_fmax(l, constant(l, x, -3.95), x)), u = ll_fmul(l, c, c);
 

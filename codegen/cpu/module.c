@@ -10,8 +10,8 @@
 
 /* The IR is written as it should run: only the stack slots must become
  * registers and addresses be shared and hoisted. */
-static const char pass_list[] =
-    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg)";
+static const char pass_list[] = "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa("
+                                "licm),gvn,instcombine<no-verify-fixpoint>,simplifycfg)";
 
 static GfStatus fail(GfDiags *diags, const char *what, char *message)
 {
@@ -49,7 +49,8 @@ static GfStatus open_machine(CpuModule *m, const GfCompileOptions *options, GfDi
     LLVMDisposeMessage(triple);
     LLVMDisposeMessage(cpu);
     LLVMDisposeMessage(features);
-    return m->machine ? GF_OK : gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "LLVM has no code generator for this machine");
+    return m->machine ? GF_OK
+                      : gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "LLVM has no code generator for this machine");
 }
 
 /* Vector width and register tile from the features: AVX-512 has 32 registers

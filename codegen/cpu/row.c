@@ -19,12 +19,12 @@
 enum { TASK_ELEMENTS = 8192, MAX_STAGES = 16 };
 
 typedef struct RowPlan {
-    int *level; /* by node id: stage a node's results belong to */
-    int *first; /* ROW ops: stage of phase 0 */
-    bool *kept; /* by node id * 3 + result: read in a later stage */
-    V *store;   /* by node id * 3 + result: its row in scratch, or NULL */
+    int *level;                /* by node id: stage a node's results belong to */
+    int *first;                /* ROW ops: stage of phase 0 */
+    bool *kept;                /* by node id * 3 + result: read in a later stage */
+    V *store;                  /* by node id * 3 + result: its row in scratch, or NULL */
     V (*scalars)[ROW_SCALARS]; /* by node id: slots (variables) of row ops */
-    int stage;  /* being written */
+    int stage;                 /* being written */
     int stages;
 } RowPlan;
 

@@ -53,11 +53,8 @@ static V layer_norm_element(Emit *e, const GfNode *n, uint32_t result, Point p)
     return ll_fma(l, ll_fmul(l, d, scalar_of(e, n, 1)), emit_operand(e, n, 1, p), emit_operand(e, n, 2, p));
 }
 
-static const RowOp layer_norm_row = {.phases = 2,
-                                     .slots = {1, 1},
-                                     .term = layer_norm_term,
-                                     .finish = layer_norm_finish,
-                                     .scalar = layer_norm_scalar};
+static const RowOp layer_norm_row = {
+    .phases = 2, .slots = {1, 1}, .term = layer_norm_term, .finish = layer_norm_finish, .scalar = layer_norm_scalar};
 const CpuOp cpu_layer_norm = {.element = layer_norm_element, .row = &layer_norm_row};
 
 /* ---- layer_norm_grad: dx = rstd (dy g - (a + xhat b)), a = mean of dy g,
@@ -197,8 +194,7 @@ static V softmax_grad_element(Emit *e, const GfNode *n, uint32_t result, Point p
     return ll_fmul(l, emit_operand(e, n, 0, p), ll_fsub(l, emit_operand(e, n, 1, p), scalar_of(e, n, 0)));
 }
 
-static const RowOp softmax_grad_row = {
-    .phases = 1, .slots = {1}, .term = softmax_grad_term, .finish = softmax_finish};
+static const RowOp softmax_grad_row = {.phases = 1, .slots = {1}, .term = softmax_grad_term, .finish = softmax_finish};
 const CpuOp cpu_softmax_grad = {.element = softmax_grad_element, .row = &softmax_grad_row};
 
 /* ---- sum_cols ------------------------------------------------------------------------ */

@@ -30,8 +30,8 @@ typedef struct Tiles {
     V a_rows[MAX_PRODUCTS]; /* scratch for computed rows of a, or NULL */
     V packed[MAX_PRODUCTS]; /* memory of panels packed before, or NULL */
     unsigned vectors;
-    bool whole; /* every panel has all of its columns */
-    V row;      /* of the tile (relative), while the epilogue runs */
+    bool whole;  /* every panel has all of its columns */
+    V row;       /* of the tile (relative), while the epilogue runs */
     V panel_col; /* first column of the panel */
     bool in_epilogue;
 } Tiles;
@@ -108,8 +108,8 @@ static void reserve(Emit *e, Tiles *t)
         t->tile[i] = emit_scratch(e, rows * panel * 4);
         t->packed[i] = packs_once(p->node) ? e->bases[extra++] : NULL;
         t->panel[i] = t->packed[i] ? NULL : emit_scratch(e, gemm_panel_floats(e, p->inner, t->vectors) * 4);
-        t->a_rows[i] = e->inside[p->a->node->id] ? emit_scratch(e, rows * (emit_dim_max(e, p->inner) + e->l->width) * 4)
-                                                 : NULL;
+        t->a_rows[i] =
+            e->inside[p->a->node->id] ? emit_scratch(e, rows * (emit_dim_max(e, p->inner) + e->l->width) * 4) : NULL;
     }
 }
 

@@ -28,24 +28,32 @@ enum { SEQS = 32, REPEATS = 9 };
 #define LINEAR(kind) "%x = input : f32[tokens,$k]\n%w = param \"w\"" kind " : f32[$m,$k]\n%b = param \"b\" : f32[$m]\n"
 #define QKV "%q = input : f32[tokens,$m]\n%k = input : f32[tokens,$m]\n%v = input : f32[tokens,$m]\n"
 #define SEQUENCES "%starts = input : i32[seqs]\n%lengths = input : i32[seqs]\n" RNG
-#define ATTENTION(p)                                                                                                  \
-    QKV SEQUENCES "%y = attention %q, %k, %v, %starts, %lengths, %rng {heads = $k, p = " p                            \
+#define ATTENTION(p)                                                                                                   \
+    QKV SEQUENCES "%y = attention %q, %k, %v, %starts, %lengths, %rng {heads = $k, p = " p                             \
                   ", key = 1} : f32[tokens,$m], f32[tokens,$k]\nreturn y = %y#0, lse = %y#1\n"
-#define GRADIENT(p)                                                                                                   \
-    QKV SEQUENCES "%dy = input : f32[tokens,$m]\n%y = input : f32[tokens,$m]\n%lse = input : f32[tokens,$k]\n"        \
-                  "%g = attention_grad %dy, %q, %k, %v, %y, %lse, %starts, %lengths, %rng {heads = $k, p = " p        \
+#define GRADIENT(p)                                                                                                    \
+    QKV SEQUENCES "%dy = input : f32[tokens,$m]\n%y = input : f32[tokens,$m]\n%lse = input : f32[tokens,$k]\n"         \
+                  "%g = attention_grad %dy, %q, %k, %v, %y, %lse, %starts, %lengths, %rng {heads = $k, p = " p         \
                   ", key = 1} : f32[tokens,$m], f32[tokens,$m], f32[tokens,$m]\nreturn a = %g#0, b = %g#1, c = %g#2\n"
 #define MAP(op) "%x = input : f32[tokens,$m]\n" RNG "%y = " op " : f32[tokens,$m]\nreturn y = %y\n"
 
 #define FROZEN LINEAR(" frozen") "%y = linear %x, %w, %b : f32[tokens,$m]\nreturn y = %y\n"
 #define TRAINABLE LINEAR("") "%y = linear %x, %w, %b : f32[tokens,$m]\nreturn y = %y\n"
-#define GELU LINEAR("") "%y = linear %x, %w, %b : f32[tokens,$m]\n%z = gelu %y : f32[tokens,$m]\nreturn y = %y, z = %z\n"
-#define DX "%dy = input : f32[tokens,$k]\n%w = param \"w\" : f32[$k,$m]\n%y = matmul %dy, %w : f32[tokens,$m]\nreturn y = %y\n"
-#define DW "%dy = input : f32[tokens,$m]\n%x = input : f32[tokens,$k]\n%y = matmul %dy, %x {transpose_a = 1} : f32[$m,$k]\nreturn y = %y\n"
+#define GELU                                                                                                           \
+    LINEAR("") "%y = linear %x, %w, %b : f32[tokens,$m]\n%z = gelu %y : f32[tokens,$m]\nreturn y = %y, z = %z\n"
+#define DX                                                                                                             \
+    "%dy = input : f32[tokens,$k]\n%w = param \"w\" : f32[$k,$m]\n%y = matmul %dy, %w : f32[tokens,$m]\nreturn y = "   \
+    "%y\n"
+#define DW                                                                                                             \
+    "%dy = input : f32[tokens,$m]\n%x = input : f32[tokens,$k]\n%y = matmul %dy, %x {transpose_a = 1} : "              \
+    "f32[$m,$k]\nreturn y = %y\n"
 
-#define PRODUCTS(name, lines)                                                                                         \
-    {name, lines, 384, 768, 768, "GFLOP/s"}, {name, lines, 712, 3072, 768, "GFLOP/s"},                          \
-        {name, lines, 712, 768, 3072, "GFLOP/s"}, {name, lines, 712, 384, 384, "GFLOP/s"}
+#define PRODUCTS(name, lines)                                                                                          \
+    {name, lines, 384, 768, 768, "GFLOP/s"}, {name, lines, 712, 3072, 768, "GFLOP/s"},                                 \
+        {name, lines, 712, 768, 3072, "GFLOP/s"},                                                                      \
+    {                                                                                                                  \
+        name, lines, 712, 384, 384, "GFLOP/s"                                                                          \
+    }
 
 static const Bench benches[] = {
     PRODUCTS("linear, frozen", FROZEN),

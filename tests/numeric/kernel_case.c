@@ -232,8 +232,7 @@ static void bind_tensor(Check *k, const ProgramRun *run, const GfNode *n)
 static void bind_all(Check *k, const ProgramRun *run)
 {
     k->random = 42;
-    GF_EACH_NODE(n, k->oracle.g)
-    {
+    GF_EACH_NODE (n, k->oracle.g) {
         if (is_bound_node(n))
             bind_tensor(k, run, n);
     }
@@ -334,13 +333,11 @@ static void compare_outputs(const Check *k, const ProgramRun *run)
 static void compare_updates(const Check *k, const ProgramRun *run)
 {
     gf_eval_apply_updates(k->oracle.e);
-    GF_EACH_NODE(n, k->oracle.g)
-    {
+    GF_EACH_NODE (n, k->oracle.g) {
         if (n->op != GF_OP_UPDATE)
             continue;
         const GfNode *target = gf_operand(n, 0)->node;
-        compare(k, target->label, program_run_tensor(run, target->label),
-                gf_eval_value(k->oracle.e, gf_operand(n, 0)));
+        compare(k, target->label, program_run_tensor(run, target->label), gf_eval_value(k->oracle.e, gf_operand(n, 0)));
     }
 }
 
@@ -361,8 +358,8 @@ static uint64_t hash_results(const ProgramRun *run)
     uint64_t hash = 14695981039346656037u;
 
     for (uint32_t i = 0; i < p->output_count; i++)
-        hash = hash_bytes(hash, program_run_at(run, p->outputs[i].buffer),
-                          bytes_of_type(&p->outputs[i].type, run->sizes));
+        hash =
+            hash_bytes(hash, program_run_at(run, p->outputs[i].buffer), bytes_of_type(&p->outputs[i].type, run->sizes));
     for (uint32_t i = 0; i < p->tensor_count; i++)
         hash = hash_bytes(hash, run->tensors[i].data, run->tensors[i].size);
     return hash;
@@ -408,8 +405,8 @@ void kernel_check(const KernelCase *c)
     k->c = c;
     write_graph(c, k->text);
     open_oracle(k);
-    GF_EACH_NODE(n, k->oracle.g)
-    seen[n->op] = true;
+    GF_EACH_NODE (n, k->oracle.g)
+        seen[n->op] = true;
     compile(k);
     for (size_t i = 0; i < c->size_count; i++) {
         k->at = &c->sizes[i];

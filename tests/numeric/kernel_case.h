@@ -10,8 +10,8 @@
  *   pos...   0.1 + |normal|: what is divided by, or under a root
  *   wide...  evenly over -30 .. 30
  *   starts, lengths   the sequences; step: see KernelCase; lr: 0.01
- * Matrices that are params have rows of about unit length.  Other floats are normal; other integers are drawn below the limit that their
- * use sets, with repetitions.
+ * Matrices that are params have rows of about unit length.  Other floats are normal; other integers are drawn below the
+ * limit that their use sets, with repetitions.
  */
 #ifndef GF_TESTS_NUMERIC_KERNEL_CASE_H
 #define GF_TESTS_NUMERIC_KERNEL_CASE_H
@@ -27,7 +27,7 @@ typedef struct KernelSizes {
 } KernelSizes;
 
 typedef struct KernelCase {
-    const char *lines;     /* of the graph @t(tokens, seqs); "$m" and "$k" stand for the numbers below */
+    const char *lines; /* of the graph @t(tokens, seqs); "$m" and "$k" stand for the numbers below */
     int64_t m, k;
     const char *processor; /* NULL: the host's */
     const char *made_by;   /* passes over what is written: both sides get their result; NULL: none */
@@ -36,7 +36,7 @@ typedef struct KernelCase {
     double typical;        /* of an element: where few elements cancel, the norm counts as if they were this large */
     const KernelSizes *sizes;
     size_t size_count;
-    int32_t step;          /* bound to %step */
+    int32_t step; /* bound to %step */
 } KernelCase;
 
 /* Fails the test, naming the graph, when anything differs. */
