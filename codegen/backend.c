@@ -25,6 +25,7 @@
 const GfTarget gf_target_cpu = {
     .name = "cpu",
     .row_limit = 8192,
+    .kernel_nodes = 64,
     .products_limit = 4,
     .prologue_columns = 32,
     .prologue_rows = 32,

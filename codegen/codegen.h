@@ -117,6 +117,7 @@ typedef struct GfProgram {
     int64_t max_sizes[GF_MAX_SYMBOLS]; /* what the plan holds for */
     GfTensorDecl *tensors;
     uint32_t tensor_count;
+    uint32_t *tensor_of; /* of the graph it is made from: node id of input, param, state -> tensor */
     GfKernel *kernels;
     uint32_t kernel_count;
     GfLaunch *prepare; /* once, when frozen params are bound */
@@ -133,11 +134,10 @@ typedef struct GfProgram {
 } GfProgram;
 
 void gf_program_free(GfProgram *program);
-const GfOutput *gf_program_output(const GfProgram *program, const char *name);       /* or NULL */
+const GfOutput *gf_program_output(const GfProgram *program, const char *name);                      /* or NULL */
 const GfTensorDecl *gf_program_tensor(const GfProgram *program, const char *name, uint32_t *index); /* or NULL */
 
-/* Tensors, outputs and updates of `g` (planned) into `program`; tensor_of[id]
- * is the index of input, param and state nodes.  For back ends. */
+/* Tensors, outputs and updates of `g` (planned) into `program`.  For back ends. */
 GfStatus gf_program_describe(GfProgram *program, const GfGraph *g, GfDiags *diags);
 
 /* Where a value lives; the value must be planned or a tensor. */
@@ -146,8 +146,7 @@ GfBuffer gf_program_buffer(const GfProgram *program, const GfGraph *g, const GfV
 /* ---- back ends ------------------------------------------------------------ */
 
 typedef struct GfCompileOptions {
-    uint32_t threads;        /* hint: how many threads will run it; must not change results */
-    const char *features;    /* NULL: the host's */
+    const char *features; /* NULL: the host's */
 } GfCompileOptions;
 
 typedef struct GfBackend {
@@ -156,8 +155,7 @@ typedef struct GfBackend {
     const char *emits; /* "llvm asm": forms that emit() can write */
     GfStatus (*compile)(const GfGraph *g, const GfCompileOptions *options, const GfAllocator *allocator,
                         GfProgram **out, GfDiags *diags);
-    GfStatus (*emit)(const GfGraph *g, const char *form, const GfCompileOptions *options, GfText *out,
-                     GfDiags *diags);
+    GfStatus (*emit)(const GfGraph *g, const char *form, const GfCompileOptions *options, GfText *out, GfDiags *diags);
 } GfBackend;
 
 /* The back end of `target` ("cpu").  Errors: GF_ERR_TARGET unknown, or not in

@@ -91,23 +91,22 @@ static GfStatus describe_tensors(GfProgram *p, const GfGraph *g, GfDiags *diags)
     for (const GfNode *n = g->first; n; n = n->next)
         count += is_tensor(n);
     p->tensors = GF_NEW_ARRAY(&p->arena, GfTensorDecl, count);
-    if (!p->tensors)
+    p->tensor_of = GF_NEW_ARRAY(&p->arena, uint32_t, gf_graph_ids(g));
+    if (!p->tensors || !p->tensor_of)
         return gf_fail_memory(diags);
     for (const GfNode *n = g->first; n; n = n->next) {
-        if (is_tensor(n))
-            p->tensors[p->tensor_count++] = describe_tensor(&p->arena, n);
+        if (!is_tensor(n))
+            continue;
+        p->tensor_of[n->id] = p->tensor_count;
+        p->tensors[p->tensor_count++] = describe_tensor(&p->arena, n);
     }
     return GF_OK;
 }
 
 static uint32_t tensor_index(const GfProgram *p, const GfNode *n)
 {
-    for (uint32_t i = 0; i < p->tensor_count; i++) {
-        if (p->tensors[i].kind == tensor_kind(n) && strcmp(p->tensors[i].name, tensor_name(n)) == 0)
-            return i;
-    }
-    assert(!"the program was described from this graph");
-    return 0;
+    assert(is_tensor(n));
+    return p->tensor_of[n->id];
 }
 
 GfBuffer gf_program_buffer(const GfProgram *program, const GfGraph *g, const GfValue *v)

@@ -1,6 +1,8 @@
 /* diag.c -- see diag.h. */
 #include "ir/diag.h"
 
+#include "ir/lex.h"
+
 #include <string.h>
 
 void gf_diags_init(GfDiags *diags, const GfAllocator *allocator)
@@ -34,6 +36,7 @@ GfStatus gf_fail(GfDiags *diags, GfLoc loc, GfStatus status, const char *format,
     if (!d)
         return gf_fail_memory(diags);
     *d = (GfDiag){.status = status, .loc = loc};
+    d->loc.origin = NULL;
     if (loc.file)
         d->loc.file = gf_arena_strdup(&diags->arena, loc.file);
     if (loc.source && loc.line) {
@@ -126,7 +129,65 @@ const char *gf_closest(const char *word, const char *const *candidates, size_t c
     return best;
 }
 
+/* ---- printing ------------------------------------------------------------------ */
+
 enum { LINE_SHOWN = 160 };
+
+/* Bytes of the character at `text`, which ends with a NUL; 0 when it is none
+ * that a terminal should get: a control character (C0, DEL, C1) or not UTF-8. */
+static size_t shown_bytes(const char *text)
+{
+    size_t length = gf_utf8_length(text, strnlen(text, 4));
+    unsigned char first = (unsigned char)text[0], second = (unsigned char)(length > 1 ? text[1] : 0);
+    bool control = first < 0x20 || first == 0x7f || (first == 0xc2 && second < 0xa0);
+
+    return control ? 0 : length;
+}
+
+/* Text from files and command lines: "\x1b" for what could steer the terminal
+ * or pass for another error.  Tabs do no harm. */
+static void print_safe(const char *text, FILE *out)
+{
+    while (*text) {
+        size_t length = *text == '\t' ? 1 : shown_bytes(text);
+        if (length)
+            fwrite(text, 1, length, out);
+        else
+            fprintf(out, "\\x%02x", (unsigned char)*text);
+        text += length ? length : 1;
+    }
+}
+
+static bool continues(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Characters between two places of a line: where carets go. */
+static int count_characters(const char *begin, const char *end)
+{
+    int count = 0;
+
+    for (; begin < end; count++) {
+        size_t length = shown_bytes(begin);
+        begin += length ? length : 1;
+    }
+    return count;
+}
+
+/* One line of a source: a blank for a control character, '?' for a byte that is
+ * not UTF-8. */
+static void print_line_part(const char *begin, const char *end, FILE *out)
+{
+    while (begin < end) {
+        size_t length = shown_bytes(begin);
+        if (length)
+            fwrite(begin, 1, length, out);
+        else
+            fputc((unsigned char)*begin < 0x80 ? ' ' : '?', out);
+        begin += length ? length : 1;
+    }
+}
 
 static void print_source_line(const GfDiag *d, FILE *out)
 {
@@ -137,35 +198,46 @@ static void print_source_line(const GfDiag *d, FILE *out)
         column = length;
     if (column > LINE_SHOWN / 2 && length > LINE_SHOWN)
         begin = column - LINE_SHOWN / 2;
-    size_t shown = length - begin < LINE_SHOWN ? length - begin : LINE_SHOWN;
+    size_t end = length - begin < LINE_SHOWN ? length : begin + LINE_SHOWN;
+    while (begin && begin < column && continues(line[begin]))
+        begin++;
+    while (end < length && end > column && continues(line[end]))
+        end--;
     fprintf(out, "%5u | ", d->loc.line);
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)line[begin + i];
-        fputc(c < 0x20 || c == 0x7f ? ' ' : c, out);
-    }
-    fprintf(out, "\n      | %*s^\n", (int)(column - begin), "");
+    print_line_part(line + begin, line + end, out);
+    fprintf(out, "\n      | %*s^\n", count_characters(line + begin, line + column), "");
+}
+
+static void print_place(const GfLoc *loc, FILE *out)
+{
+    print_safe(loc->file ? loc->file : "graft", out);
+    if (loc->file && loc->line)
+        fprintf(out, ":%u:%u", loc->line, loc->column);
+    fputs(": ", out);
 }
 
 void gf_diags_print(const GfDiags *diags, FILE *out)
 {
     for (const GfDiag *d = diags->first; d; d = d->next) {
-        if (d->loc.file && d->loc.line)
-            fprintf(out, "%s:%u:%u: ", d->loc.file, d->loc.line, d->loc.column);
-        else
-            fprintf(out, "%s: ", d->loc.file ? d->loc.file : "graft");
-        fprintf(out, "error GF%04d: %s\n", (int)d->status, d->message);
+        print_place(&d->loc, out);
+        fprintf(out, "error GF%04d: ", (int)d->status);
+        print_safe(d->message, out);
+        fputc('\n', out);
         if (d->loc.source && d->loc.line)
             print_source_line(d, out);
-        if (d->note)
-            fprintf(out, "  note: %s\n", d->note);
+        if (!d->note)
+            continue;
+        fputs("  note: ", out);
+        print_safe(d->note, out);
+        fputc('\n', out);
     }
 }
 
 const char *gf_status_meaning(GfStatus status)
 {
     switch (status) {
-#define X(id, number, meaning)                                                                                        \
-    case GF_##id:                                                                                                     \
+#define X(id, number, meaning)                                                                                         \
+    case GF_##id:                                                                                                      \
         return meaning;
         GF_STATUS_TABLE(X)
 #undef X

@@ -17,26 +17,26 @@
 #include <stdio.h>
 
 /* Status codes.  X(id, number, meaning): GF_ERR_SHAPE prints as GF0203. */
-#define GF_STATUS_TABLE(X)                                                                                            \
-    X(OK, 0, "success")                                                                                               \
-    X(ERR_MEMORY, 1, "out of memory")                                                                                 \
-    X(ERR_IO, 2, "a file cannot be opened, read or written")                                                          \
-    X(ERR_USAGE, 3, "the command line is not understood")                                                             \
-    X(ERR_SYNTAX, 101, "text that is not JSON, not text IR, not UTF-8")                                               \
-    X(ERR_KEY, 102, "a key that is not known, is missing or stands twice")                                            \
-    X(ERR_VALUE, 103, "a value of the wrong type or out of range")                                                    \
-    X(ERR_NAME, 104, "a name that is not defined, is defined twice or refers to itself")                              \
-    X(ERR_VERIFY, 201, "a graph that breaks an invariant of the IR")                                                  \
-    X(ERR_OP, 202, "an op that is not known, or used with wrong operands or attributes")                              \
-    X(ERR_SHAPE, 203, "shapes or dtypes that do not fit")                                                             \
-    X(ERR_PASS, 301, "a pass that is not known, or cannot run here")                                                  \
-    X(ERR_TARGET, 401, "a target that is not known, not built in or not able to do this")                             \
-    X(ERR_COMPILE, 402, "code generation failed")                                                                     \
-    X(ERR_DEVICE, 501, "a device failed; what runs on it is unusable")                                                \
-    X(ERR_FORMAT, 601, "a checkpoint or other binary file is damaged or foreign")                                     \
-    X(ERR_TENSOR, 602, "a tensor is missing, or has another shape or dtype")                                          \
-    X(ERR_DATA, 701, "a data file is empty or a line of it is malformed")                                             \
-    X(ERR_LABEL, 702, "a label that is not among the classes")                                                        \
+#define GF_STATUS_TABLE(X)                                                                                             \
+    X(OK, 0, "success")                                                                                                \
+    X(ERR_MEMORY, 1, "out of memory")                                                                                  \
+    X(ERR_IO, 2, "a file cannot be opened, read or written")                                                           \
+    X(ERR_USAGE, 3, "the command line is not understood")                                                              \
+    X(ERR_SYNTAX, 101, "text that is not JSON, not text IR, not UTF-8")                                                \
+    X(ERR_KEY, 102, "a key that is not known, is missing or stands twice")                                             \
+    X(ERR_VALUE, 103, "a value of the wrong type or out of range")                                                     \
+    X(ERR_NAME, 104, "a name that is not defined, is defined twice or refers to itself")                               \
+    X(ERR_VERIFY, 201, "a graph that breaks an invariant of the IR")                                                   \
+    X(ERR_OP, 202, "an op that is not known, or used with wrong operands or attributes")                               \
+    X(ERR_SHAPE, 203, "shapes or dtypes that do not fit")                                                              \
+    X(ERR_PASS, 301, "a pass that is not known, or cannot run here")                                                   \
+    X(ERR_TARGET, 401, "a target that is not known, not built in or not able to do this")                              \
+    X(ERR_COMPILE, 402, "code generation failed")                                                                      \
+    X(ERR_DEVICE, 501, "a device failed; what runs on it is unusable")                                                 \
+    X(ERR_FORMAT, 601, "a checkpoint or other binary file is damaged or foreign")                                      \
+    X(ERR_TENSOR, 602, "a tensor is missing, or has another shape or dtype")                                           \
+    X(ERR_DATA, 701, "a data file is empty or a line of it is malformed")                                              \
+    X(ERR_LABEL, 702, "a label that is not among the classes")                                                         \
     X(ERR_TOKENIZER, 703, "a vocabulary is damaged or lacks a special token")
 
 typedef enum GfStatus {
@@ -47,12 +47,15 @@ typedef enum GfStatus {
 
 /* A place in a file.  line and column count from 1; 0 means unknown.
  * `source` is the whole text of the file if it is at hand (borrowed, lives as
- * long as the diagnostics), else NULL. */
+ * long as the diagnostics), else NULL.  `origin` is for nodes: what the text IR
+ * says in a comment of where the node comes from, "bert.json:31"; NULL: file and
+ * line are that, "": nothing is. */
 typedef struct GfLoc {
     const char *file;
     const char *source;
     uint32_t line;
     uint32_t column;
+    const char *origin;
 } GfLoc;
 
 typedef struct GfDiag {
@@ -99,11 +102,11 @@ void gf_diags_print(const GfDiags *diags, FILE *out);
 
 const char *gf_status_meaning(GfStatus status);
 
-#define GF_TRY(expression)                                                                                            \
-    do {                                                                                                              \
-        GfStatus gf_try_status = (expression);                                                                        \
-        if (gf_try_status != GF_OK)                                                                                   \
-            return gf_try_status;                                                                                     \
+#define GF_TRY(expression)                                                                                             \
+    do {                                                                                                               \
+        GfStatus gf_try_status = (expression);                                                                         \
+        if (gf_try_status != GF_OK)                                                                                    \
+            return gf_try_status;                                                                                      \
     } while (0)
 
 #endif

@@ -107,8 +107,7 @@ static GfStatus make(GfEval *e, const int64_t *sizes, GfDiags *diags)
     e->bound = GF_NEW_ARRAY(&e->arena, bool, gf_graph_ids(e->g) + 1);
     if (!e->tensors || !e->bound)
         return gf_fail_memory(diags);
-    GF_EACH_NODE(n, e->g)
-    {
+    GF_EACH_NODE (n, e->g) {
         most_operands = n->operand_count > most_operands ? n->operand_count : most_operands;
         GF_TRY(make_tensors(e, n, diags));
     }
@@ -198,8 +197,8 @@ static GfStatus run_node(GfEval *e, const GfNode *n, GfDiags *diags)
 GfStatus gf_eval_run(GfEval *e, GfDiags *diags)
 {
     e->ran = false;
-    GF_EACH_NODE(n, e->g)
-    GF_TRY(run_node(e, n, diags));
+    GF_EACH_NODE (n, e->g)
+        GF_TRY(run_node(e, n, diags));
     e->ran = true;
     return GF_OK;
 }
@@ -208,8 +207,7 @@ void gf_eval_apply_updates(GfEval *e)
 {
     if (!e->ran)
         return;
-    GF_EACH_NODE(n, e->g)
-    {
+    GF_EACH_NODE (n, e->g) {
         if (n->op == GF_OP_UPDATE)
             copy_tensor(e->tensors[gf_operand(n, 0)->node->id], e->tensors[n->id]);
     }

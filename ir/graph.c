@@ -51,6 +51,57 @@ int32_t gf_graph_symbol(GfGraph *g, const char *name)
     return (int32_t)g->symbol_count++;
 }
 
+/* ---- places ------------------------------------------------------------------ */
+
+/* What the graph knows of `file`, or NULL.  A graph has few files, mostly one. */
+static GfSource *find_source(const GfGraph *g, const char *file)
+{
+    for (GfSource *s = g->sources; s; s = s->next) {
+        if (s->file == file || strcmp(s->file, file) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+static GfSource *add_source(GfGraph *g, const char *file)
+{
+    GfSource *s = find_source(g, file);
+    if (s)
+        return s;
+    s = GF_NEW(&g->arena, GfSource);
+    char *copy = gf_arena_strdup(&g->arena, file);
+    if (!s || !copy)
+        return NULL;
+    *s = (GfSource){.file = copy, .next = g->sources};
+    return g->sources = s;
+}
+
+bool gf_graph_keep_source(GfGraph *g, const char *file, const char *text)
+{
+    GfSource *s = add_source(g, file);
+
+    if (s && !s->text)
+        s->text = gf_arena_strdup(&g->arena, text);
+    return s && s->text;
+}
+
+static const char *kept_source(const GfGraph *g, const char *file)
+{
+    const GfSource *s = file ? find_source(g, file) : NULL;
+    return s ? s->text : NULL;
+}
+
+/* A copy of `loc` whose strings but the source live in the graph. */
+static GfLoc own_loc(GfGraph *g, GfLoc loc)
+{
+    const GfSource *s = loc.file ? add_source(g, loc.file) : NULL;
+
+    loc.file = s ? s->file : NULL;
+    if (loc.origin)
+        loc.origin = *loc.origin ? gf_arena_strdup(&g->arena, loc.origin) : "";
+    return loc;
+}
+
 /* ---- attributes -------------------------------------------------------------- */
 
 GfAttr gf_attr_int(const char *key, int64_t value)
@@ -200,6 +251,10 @@ void gf_remove(GfGraph *g, GfNode *n)
 {
     for (uint32_t i = 0; i < n->operand_count; i++)
         unlink_use(&n->operands[i]);
+    if (n->name)
+        gf_names_remove(&g->names, n->name, n);
+    if (n->label)
+        gf_names_remove(&g->labels, n->label, n);
     unlink_node(g, n);
 }
 
@@ -215,8 +270,8 @@ static GfStatus check_counts(const GfNodeSpec *spec, GfDiags *diags)
     if (info->min_operands == info->max_operands)
         return gf_fail(diags, spec->loc, GF_ERR_OP, "'%s' takes %u operand%s, got %u", info->text, info->min_operands,
                        info->min_operands == 1 ? "" : "s", count);
-    return gf_fail(diags, spec->loc, GF_ERR_OP, "'%s' takes %u to %u operands, got %u", info->text,
-                   info->min_operands, info->max_operands, count);
+    return gf_fail(diags, spec->loc, GF_ERR_OP, "'%s' takes %u to %u operands, got %u", info->text, info->min_operands,
+                   info->max_operands, count);
 }
 
 static const GfAttr *given_attr(const GfNodeSpec *spec, const char *key)
@@ -313,6 +368,25 @@ static GfStatus set_name(GfGraph *g, GfNode *n, const GfNodeSpec *spec, GfDiags 
     return n->name ? GF_OK : gf_fail_memory(diags);
 }
 
+/* Where gf_find_name and gf_find_label look. */
+static bool index_node(GfGraph *g, GfNode *n)
+{
+    return (!n->name || gf_names_add(&g->names, &g->arena, n->name, n)) &&
+           (!n->label || gf_names_add(&g->labels, &g->arena, n->label, n));
+}
+
+GfStatus gf_rename(GfGraph *g, GfNode *n, const char *name)
+{
+    char *copy = gf_arena_strdup(&g->arena, name);
+
+    if (!copy)
+        return GF_ERR_MEMORY;
+    if (n->name)
+        gf_names_remove(&g->names, n->name, n);
+    n->name = copy;
+    return gf_names_add(&g->names, &g->arena, copy, n) ? GF_OK : GF_ERR_MEMORY;
+}
+
 static GfStatus set_outputs(GfGraph *g, GfNode *n, const GfNodeSpec *spec, GfDiags *diags)
 {
     if (!spec->outputs)
@@ -347,15 +421,16 @@ GfStatus gf_graph_add(GfGraph *g, GfNode *before, const GfNodeSpec *spec, GfNode
     if (!n)
         return gf_fail_memory(diags);
     *n = (GfNode){.op = spec->op, .frozen = spec->frozen, .kernel = GF_NO_KERNEL, .loc = spec->loc};
-    if (spec->loc.file)
-        n->loc.file = gf_arena_strdup(&g->arena, spec->loc.file);
+    n->loc = own_loc(g, spec->loc);
     n->label = spec->label ? gf_arena_strdup(&g->arena, spec->label) : NULL;
     GF_TRY(set_slots(g, n, spec, diags));
     GF_TRY(set_attrs(g, n, spec, diags));
     GF_TRY(set_outputs(g, n, spec, diags));
     GF_TRY(gf_infer(g, n, spec->declared, diags));
-    n->loc.source = NULL; /* it may die before the graph */
+    n->loc.source = kept_source(g, n->loc.file); /* another may die before the graph */
     GF_TRY(set_name(g, n, spec, diags));
+    if (!index_node(g, n))
+        return gf_fail_memory(diags);
     n->id = g->next_id++;
     for (uint32_t i = 0; i < n->operand_count; i++)
         link_use(&n->operands[i]);
@@ -382,20 +457,12 @@ GfValue *gf_build(GfGraph *g, GfNode *before, const GfNode *like, GfDiags *diags
 
 GfNode *gf_find_label(const GfGraph *g, const char *label)
 {
-    for (GfNode *n = g->first; n; n = n->next) {
-        if (n->label && strcmp(n->label, label) == 0)
-            return n;
-    }
-    return NULL;
+    return gf_names_find(&g->labels, label);
 }
 
 GfNode *gf_find_name(const GfGraph *g, const char *name)
 {
-    for (GfNode *n = g->first; n; n = n->next) {
-        if (n->name && strcmp(n->name, name) == 0)
-            return n;
-    }
-    return NULL;
+    return gf_names_find(&g->names, name);
 }
 
 GfNode *gf_graph_return(const GfGraph *g)
@@ -432,7 +499,8 @@ static bool clone_node(GfGraph *to, const GfNode *n, GfNode **map)
     c->label = n->label ? gf_arena_strdup(&to->arena, n->label) : NULL;
     c->comment = n->comment ? gf_arena_strdup(&to->arena, n->comment) : NULL;
     c->lead = n->lead ? gf_arena_strdup(&to->arena, n->lead) : NULL;
-    c->loc.file = n->loc.file ? gf_arena_strdup(&to->arena, n->loc.file) : NULL;
+    c->loc = own_loc(to, n->loc);
+    c->loc.source = kept_source(to, c->loc.file);
     for (uint32_t i = 0; i < n->attr_count; i++)
         c->attrs[i] = own_attr(to, n->attrs[i]);
     for (uint32_t i = 0; n->outputs && i < n->operand_count; i++)
@@ -450,7 +518,7 @@ static bool clone_node(GfGraph *to, const GfNode *n, GfNode **map)
     }
     map[n->id] = c;
     link_node(to, c, NULL);
-    return true;
+    return index_node(to, c);
 }
 
 GfGraph *gf_graph_clone(const GfGraph *g, const GfAllocator *allocator)
@@ -462,6 +530,8 @@ GfGraph *gf_graph_clone(const GfGraph *g, const GfAllocator *allocator)
     bool fine = map != NULL;
     for (uint32_t i = 0; fine && i < g->symbol_count; i++)
         fine = gf_graph_symbol(c, g->symbols[i]) >= 0;
+    for (const GfSource *s = g->sources; fine && s; s = s->next)
+        fine = !s->text || gf_graph_keep_source(c, s->file, s->text);
     for (const GfNode *n = g->first; fine && n; n = n->next)
         fine = clone_node(c, n, map);
     if (!fine || c->arena.failed) {

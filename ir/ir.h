@@ -56,6 +56,7 @@
 
 #include "ir/arena.h"
 #include "ir/diag.h"
+#include "ir/names.h"
 
 /* ---- types -------------------------------------------------------------- */
 
@@ -110,12 +111,12 @@ typedef enum GfClass {
 } GfClass;
 
 enum {
-    GF_PURE = 1,      /* no effect: may be merged, moved, removed */
-    GF_COMMUTES = 2,  /* the first two operands may be swapped */
-    GF_RANDOM = 4,    /* last operand is %rng, has attributes p and key */
-    GF_DECLARED = 8,  /* result type is stated, not derived */
+    GF_PURE = 1,        /* no effect: may be merged, moved, removed */
+    GF_COMMUTES = 2,    /* the first two operands may be swapped */
+    GF_RANDOM = 4,      /* last operand is %rng, has attributes p and key */
+    GF_DECLARED = 8,    /* result type is stated, not derived */
     GF_LINEAR_MAP = 16, /* linear in its first operand, the others held fixed */
-    GF_GATHERS = 32   /* operand 0 is addressed by operand 1: must be in memory */
+    GF_GATHERS = 32     /* operand 0 is addressed by operand 1: must be in memory */
 };
 
 enum { GF_ANY = 255 }; /* no upper bound on operands */
@@ -180,7 +181,7 @@ struct GfNode {
     GfOp op;
     uint32_t id; /* unique in the graph, never used again: index for tables of gf_graph_ids(g) */
     GfNode *prev, *next;
-    const char *name;     /* of the value, without '%': "12", "logits"; NULL without results */
+    const char *name; /* of the value, without '%': "12", "logits"; NULL without results */
     GfUse *operands;
     uint32_t operand_count;
     GfValue *results;
@@ -191,10 +192,17 @@ struct GfNode {
     bool frozen;          /* param: does not train */
     const char **outputs; /* return: output names, one an operand */
     int32_t kernel;       /* nodes with one number share a kernel; GF_NO_KERNEL */
-    GfLoc loc;            /* where it comes from, as "bert.json:31"; printed, not owned */
+    GfLoc loc;            /* where it comes from: for errors, and printed as "// bert.json:31" */
     const char *comment;  /* text IR: what stood behind the node, without "// " */
     const char *lead;     /* text IR: whole comment lines before it */
 };
+
+/* A file that nodes come from. */
+typedef struct GfSource {
+    struct GfSource *next;
+    const char *file;
+    const char *text; /* NULL: not at hand */
+} GfSource;
 
 struct GfGraph {
     GfArena arena; /* owns everything of the graph */
@@ -202,12 +210,14 @@ struct GfGraph {
     const char *symbols[GF_MAX_SYMBOLS];
     uint32_t symbol_count;
     GfNode *first, *last;
+    GfNameTable names, labels; /* of the nodes in the list */
+    GfSource *sources;
     uint32_t next_id, next_number;
     int32_t next_kernel;
-    int64_t arena_size; /* bytes, set by plan-memory; -1 before */
+    int64_t arena_size;                 /* bytes, set by plan-memory; -1 before */
     int64_t plan_sizes[GF_MAX_SYMBOLS]; /* maxima of the symbols the plan holds for */
-    const char *head; /* text IR: comment lines before the graph */
-    const char *tail; /* text IR: comment lines after the last node */
+    const char *head;                   /* text IR: comment lines before the graph */
+    const char *tail;                   /* text IR: comment lines after the last node */
 };
 
 /* ---- building ------------------------------------------------------------- */
@@ -223,6 +233,10 @@ GfGraph *gf_graph_clone(const GfGraph *g, const GfAllocator *allocator);
 int32_t gf_graph_symbol(GfGraph *g, const char *name);
 int32_t gf_graph_find_symbol(const GfGraph *g, const char *name); /* -1 when unknown */
 
+/* Keep a copy of the text of `file`: errors about nodes from there, now and
+ * later, show their line.  False when memory ran out. */
+bool gf_graph_keep_source(GfGraph *g, const char *file, const char *text);
+
 static inline uint32_t gf_graph_ids(const GfGraph *g)
 {
     return g->next_id;
@@ -231,12 +245,12 @@ static inline uint32_t gf_graph_ids(const GfGraph *g)
 /* What a new node is made of.  Zero is a good default for all but op. */
 typedef struct GfNodeSpec {
     GfOp op;
-    const char *name;         /* NULL: the next free number */
+    const char *name; /* NULL: the next free number */
     GfValue *const *operands;
     uint32_t operand_count;
-    const GfAttr *attrs;      /* defaults of ops.def are filled in */
+    const GfAttr *attrs; /* defaults of ops.def are filled in */
     uint32_t attr_count;
-    const GfType *declared;   /* ops with GF_DECLARED only */
+    const GfType *declared; /* ops with GF_DECLARED only */
     const char *label;
     bool frozen;
     const char *const *outputs;
@@ -272,10 +286,10 @@ typedef struct GfAttrSpec {
 bool gf_schema_next(const char **cursor, GfAttrSpec *spec);
 bool gf_schema_find(const char *schema, const char *key, GfAttrSpec *spec);
 
-const GfAttr *gf_attr(const GfNode *n, const char *key); /* NULL when absent */
-int64_t gf_attr_i(const GfNode *n, const char *key);     /* 0 when absent */
-double gf_attr_f(const GfNode *n, const char *key);      /* 0 when absent; ints convert */
-const char *gf_attr_s(const GfNode *n, const char *key); /* NULL when absent */
+const GfAttr *gf_attr(const GfNode *n, const char *key);  /* NULL when absent */
+int64_t gf_attr_i(const GfNode *n, const char *key);      /* 0 when absent */
+double gf_attr_f(const GfNode *n, const char *key);       /* 0 when absent; ints convert */
+const char *gf_attr_s(const GfNode *n, const char *key);  /* NULL when absent */
 GfStatus gf_attr_set(GfGraph *g, GfNode *n, GfAttr attr); /* replaces or adds */
 
 static inline GfValue *gf_operand(const GfNode *n, uint32_t i)
@@ -292,15 +306,19 @@ static inline GfValue *gf_result(GfNode *n)
 void gf_replace_uses(GfGraph *g, GfValue *from, GfValue *to);
 void gf_set_operand(GfNode *n, uint32_t index, GfValue *value);
 
+/* Give a node with results another name, which the caller knows to be free.
+ * Errors: GF_ERR_MEMORY. */
+GfStatus gf_rename(GfGraph *g, GfNode *n, const char *name);
+
 /* Unlink a node whose results have no uses. */
 void gf_remove(GfGraph *g, GfNode *n);
 
 /* Move `n` before `before` (NULL: to the end); the caller keeps invariant 1. */
 void gf_move_before(GfGraph *g, GfNode *n, GfNode *before);
 
-GfNode *gf_find_label(const GfGraph *g, const char *label); /* param or state, or NULL */
-GfNode *gf_find_name(const GfGraph *g, const char *name);   /* node, or NULL */
-GfNode *gf_graph_return(const GfGraph *g);                  /* the return node, or NULL */
+GfNode *gf_find_label(const GfGraph *g, const char *label);     /* param or state, or NULL */
+GfNode *gf_find_name(const GfGraph *g, const char *name);       /* node, or NULL */
+GfNode *gf_graph_return(const GfGraph *g);                      /* the return node, or NULL */
 GfValue *gf_graph_output(const GfGraph *g, const char *output); /* or NULL */
 
 #define GF_EACH_NODE(n, g) for (GfNode *n = (g)->first, *n##_next; n && (n##_next = n->next, 1); n = n##_next)

@@ -323,6 +323,8 @@ bool gf_kernel_form(GfNode *const *nodes, uint32_t count, const GfTarget *target
     uint32_t coded = c.products + c.rows + c.sums + c.opaques + c.maps;
     if (coded == 0)
         return count == 1;
+    if (coded > 1 && target && coded > target->kernel_nodes)
+        return false;
     if (coded > 1)
         return form_of_many(nodes, count, target, &c, form);
     if (c.maps && !flat_fits(c.first, &form->domain, target))

@@ -16,7 +16,8 @@
  *
  * TILE, ROW and COLSUM read from outside what broadcasts to D: [n,m], [m],
  * [n,1], [1,m], [].  Only ROW gathers; tables and ids come from outside.
- * `const` nodes count for nothing: a kernel may hold any of them.
+ * `const` nodes count for nothing: a kernel may hold any of them.  Of others it
+ * holds at most the target's `kernel_nodes`.
  */
 #ifndef GF_IR_KERNEL_H
 #define GF_IR_KERNEL_H

@@ -3,8 +3,8 @@
  * The grammar stands above the functions.  A node is one line, which may break
  * after a comma.  Every node goes through gf_graph_add, so that its types are
  * derived by the same rules as in a pass; what the text states must be equal.
- * While parsing, a node's place is where it stands in the text; afterwards it is
- * what its comment says, or nothing.
+ * A node's place is where it stands in the text; a comment of the form
+ * "bert.json:31" is its origin.
  */
 #include "ir/parse.h"
 
@@ -53,19 +53,12 @@ static GfStatus parse_line_end(GfParser *p, GfNode *n)
 }
 
 /* A comment of the form "bert.json:31" says where the node comes from. */
-static GfLoc loc_of_comment(GfGraph *g, const char *comment)
+static bool is_origin(const char *comment)
 {
     const char *colon = comment ? strrchr(comment, ':') : NULL;
-    uint64_t line = 0;
 
-    if (!colon || colon == comment || !colon[1] || strlen(colon) > 9 || strpbrk(comment, " \t"))
-        return GF_NOWHERE;
-    for (const char *c = colon + 1; *c; c++) {
-        if (*c < '0' || *c > '9')
-            return GF_NOWHERE;
-        line = line * 10 + (uint64_t)(*c - '0');
-    }
-    return (GfLoc){.file = gf_arena_strndup(&g->arena, comment, (size_t)(colon - comment)), .line = (uint32_t)line};
+    return colon && colon != comment && colon[1] && strlen(colon) <= 9 && !strpbrk(comment, " \t") &&
+           colon[1 + strspn(colon + 1, "0123456789")] == '\0';
 }
 
 /* ---- graphs --------------------------------------------------------------------------------- */
@@ -136,6 +129,8 @@ static GfStatus parse_header(GfParser *p, const GfAllocator *allocator)
     p->g = gf_graph_new(name, allocator);
     if (!p->g)
         return gf_fail_memory(p->diags);
+    if (p->lexer.file && !gf_graph_keep_source(p->g, p->lexer.file, p->lexer.source))
+        return gf_fail_memory(p->diags);
     p->g->head = take_comments(p);
     GF_TRY(parse_symbols(p, &bounded));
     GF_TRY(parse_plan(p, bounded));
@@ -152,8 +147,8 @@ static GfStatus parse_body(GfParser *p)
         const char *lead = take_comments(p);
         GF_TRY(gf_parse_node(p, &n));
         n->lead = lead;
-        n->loc.source = p->lexer.source;
         GF_TRY(parse_line_end(p, n));
+        n->loc.origin = is_origin(n->comment) ? n->comment : "";
         GF_TRY(parse_gap(p));
     }
     if (!p->g->last || p->g->last->op != GF_OP_RETURN)
@@ -175,14 +170,6 @@ static GfStatus parse_text(GfParser *p, const GfAllocator *allocator)
     return p->g->arena.failed || p->scratch.failed ? gf_fail_memory(p->diags) : GF_OK;
 }
 
-/* Places in the text served its errors; the text may die before the graph. */
-static GfStatus settle_locs(GfParser *p)
-{
-    GF_EACH_NODE (n, p->g)
-        n->loc = loc_of_comment(p->g, n->comment);
-    return p->g->arena.failed ? gf_fail_memory(p->diags) : GF_OK;
-}
-
 static GfStatus parse_source(GfParser *p, const char *file, const char *text, size_t length,
                              const GfAllocator *allocator)
 {
@@ -192,8 +179,7 @@ static GfStatus parse_source(GfParser *p, const char *file, const char *text, si
         return gf_fail_memory(p->diags);
     gf_lex_start(&p->lexer, file, source);
     GF_TRY(parse_text(p, allocator));
-    GF_TRY(gf_verify(p->g, p->diags));
-    return settle_locs(p);
+    return gf_verify(p->g, p->diags);
 }
 
 GfStatus gf_graph_parse(const char *file, const char *text, size_t length, const GfAllocator *allocator, GfGraph **out,

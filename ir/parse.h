@@ -9,17 +9,10 @@
 #include "ir/ir.h"
 #include "ir/lex.h"
 
-/* Value names seen so far, with open addressing; in the parser's scratch. */
-typedef struct GfNameTable {
-    GfNode **slots;
-    size_t capacity, count;
-} GfNameTable;
-
 typedef struct GfParser {
     GfLexer lexer;
     GfToken token; /* the next one to read */
     GfGraph *g;
-    GfNameTable names;
     GfText lead; /* whole comment lines waiting for their node */
     bool has_lead;
     GfArena scratch; /* freed after parsing */

@@ -24,57 +24,17 @@ typedef struct Line {
 
 /* ---- names of values -------------------------------------------------------------- */
 
-static size_t hash_name(const char *name)
-{
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 1099511628211u;
-    return (size_t)hash;
-}
-
-/* The slot that holds `name`, or the free one where it would go. */
-static GfNode **name_slot(const GfNameTable *table, const char *name)
-{
-    size_t i = hash_name(name) & (table->capacity - 1);
-    while (table->slots[i] && strcmp(table->slots[i]->name, name) != 0)
-        i = (i + 1) & (table->capacity - 1);
-    return &table->slots[i];
-}
-
-static GfNode *find_value(const GfNameTable *table, const char *name)
-{
-    return table->capacity ? *name_slot(table, name) : NULL;
-}
-
-static GfStatus add_value(GfParser *p, GfNode *n)
-{
-    GfNameTable *table = &p->names;
-
-    if (table->count * 2 >= table->capacity) {
-        GfNameTable wide = {.capacity = table->capacity ? table->capacity * 2 : 256, .count = table->count};
-        wide.slots = GF_NEW_ARRAY(&p->scratch, GfNode *, wide.capacity);
-        if (!wide.slots)
-            return gf_fail_memory(p->diags);
-        for (size_t i = 0; i < table->capacity; i++)
-            if (table->slots[i])
-                *name_slot(&wide, table->slots[i]->name) = table->slots[i];
-        *table = wide;
-    }
-    *name_slot(table, n->name) = n;
-    table->count++;
-    return GF_OK;
-}
-
 static GfStatus fail_unknown_value(GfParser *p, const char *name, GfLoc loc)
 {
     GfStatus status = gf_fail(p->diags, loc, GF_ERR_NAME, "the value '%%%s' is not defined", name);
-    const char **names = GF_NEW_ARRAY(&p->scratch, const char *, p->names.count);
+    const char **names = GF_NEW_ARRAY(&p->scratch, const char *, gf_graph_ids(p->g));
     size_t count = 0;
 
     gf_note(p->diags, "a value is defined on a line before its use");
-    for (size_t i = 0; names && i < p->names.capacity; i++)
-        if (p->names.slots[i])
-            names[count++] = p->names.slots[i]->name;
+    for (const GfNode *n = p->g->first; names && n; n = n->next) {
+        if (n->name)
+            names[count++] = n->name;
+    }
     const char *close = names ? gf_closest(name, names, count) : NULL;
     if (close)
         gf_note(p->diags, "did you mean '%%%s'?", close);
@@ -110,7 +70,7 @@ static GfStatus parse_operand(GfParser *p, GfValue **out)
     int64_t index = 0;
 
     GF_TRY(gf_parse_text(p, GF_TOKEN_VALUE, "a value such as '%x'", &name));
-    GfNode *n = find_value(&p->names, name);
+    GfNode *n = gf_find_name(p->g, name);
     if (!n)
         return fail_unknown_value(p, name, loc);
     GF_TRY(parse_result_index(p, n, loc, &index));
@@ -305,7 +265,7 @@ static GfStatus make_node(GfParser *p, const Line *line, GfNode **out)
     (*out)->kernel = line->kernel;
     if (line->kernel >= p->g->next_kernel)
         p->g->next_kernel = line->kernel + 1;
-    return (*out)->result_count ? add_value(p, *out) : GF_OK;
+    return GF_OK;
 }
 
 /* ---- lines -------------------------------------------------------------------------------- */
@@ -351,7 +311,7 @@ static GfStatus parse_label(GfParser *p, Line *line)
 
 static GfStatus check_new_name(GfParser *p, const Line *line)
 {
-    const GfNode *old = find_value(&p->names, line->name);
+    const GfNode *old = gf_find_name(p->g, line->name);
 
     if (!old)
         return GF_OK;

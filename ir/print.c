@@ -275,6 +275,9 @@ static void print_node_comment(const GfNode *n, GfText *out)
     if (n->comment && *n->comment) {
         gf_text_add(out, " ");
         print_comment_line(n->comment, strcspn(n->comment, "\n"), out);
+    } else if (!n->comment && n->loc.origin) {
+        gf_text_add(out, "%s", *n->loc.origin ? " // " : "");
+        print_clean(base_name(n->loc.origin), out);
     } else if (!n->comment && n->loc.file && n->loc.line) {
         gf_text_add(out, " // ");
         print_clean(base_name(n->loc.file), out);

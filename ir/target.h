@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 typedef struct GfTarget {
-    const char *name;          /* "cpu", "cuda:sm_90a" */
-    int64_t row_limit;         /* longest row (elements) that a row kernel keeps at hand */
-    uint32_t products_limit;   /* matrix products that one tile may add up */
-    int64_t prologue_columns;  /* widest product that may recompute an elementwise operand a */
-    int64_t prologue_rows;     /* tallest product that may recompute an elementwise operand b */
-    int64_t alignment;         /* bytes, of every planned buffer */
+    const char *name;         /* "cpu", "cuda:sm_90a" */
+    int64_t row_limit;        /* longest row (elements) that a row kernel keeps at hand */
+    uint32_t kernel_nodes;    /* nodes (without constants) that one kernel may hold: bounds the time to compile it */
+    uint32_t products_limit;  /* matrix products that one tile may add up */
+    int64_t prologue_columns; /* widest product that may recompute an elementwise operand a */
+    int64_t prologue_rows;    /* tallest product that may recompute an elementwise operand b */
+    int64_t alignment;        /* bytes, of every planned buffer */
 } GfTarget;
 
 #endif

@@ -17,9 +17,10 @@ static GfNode *after_inputs(const GfGraph *g)
     return n;
 }
 
-static GfNode *after_declarations(const GfGraph *g)
+/* What a pass declares goes to the end of the declarations: the walk resumes there. */
+static GfNode *after_declarations(const GfPassCtx *cx, const GfGraph *g)
 {
-    GfNode *n = g->first;
+    GfNode *n = cx->last_declared ? cx->last_declared : g->first;
 
     while (n && is_declaration(n))
         n = n->next;
@@ -31,6 +32,7 @@ static GfStatus add(GfPassCtx *cx, GfGraph *g, GfNode *before, const GfNodeSpec 
     GfNode *n;
 
     GF_TRY(gf_graph_add(g, before, spec, &n, cx->diags));
+    cx->last_declared = n;
     *out = gf_result(n);
     return GF_OK;
 }
@@ -72,7 +74,7 @@ GfStatus gf_declare_param(GfPassCtx *cx, GfGraph *g, const char *label, GfType t
         .op = GF_OP_PARAM, .label = label, .declared = &type, .attrs = &attr, .attr_count = 1, .loc = loc};
 
     GF_TRY(need_free_label(cx, g, label));
-    return add(cx, g, after_declarations(g), &spec, out);
+    return add(cx, g, after_declarations(cx, g), &spec, out);
 }
 
 GfStatus gf_declare_state(GfPassCtx *cx, GfGraph *g, const GfNode *of, const char *suffix, GfValue **out)
@@ -81,7 +83,7 @@ GfStatus gf_declare_state(GfPassCtx *cx, GfGraph *g, const GfNode *of, const cha
     GfNodeSpec spec = {.op = GF_OP_STATE, .label = label, .declared = &of->results[0].type, .loc = of->loc};
 
     GF_TRY(need_free_label(cx, g, label));
-    return add(cx, g, after_declarations(g), &spec, out);
+    return add(cx, g, after_declarations(cx, g), &spec, out);
 }
 
 GfStatus gf_declare_update(GfPassCtx *cx, GfGraph *g, GfNode *before, GfValue *target, GfValue *value)

@@ -20,7 +20,8 @@
  *   6. Constants are copied into the kernels that read them.
  *   7. Kernels are numbered in launch order, and the nodes move to stand in it.
  *
- * Two things are left apart although they could join:
+ * Three things are left apart although they could join:
+ *   - what would make a kernel of more nodes than the target's kernel_nodes;
  *   - nodes more than NEAR apart in the graph: the result would have to wait in
  *     memory for a reader far away, as (x - mean) rstd of a layer norm, which
  *     only the backward pass reads, would if it joined the forward kernel;

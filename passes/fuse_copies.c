@@ -70,32 +70,39 @@ static bool can_repeat(const GfNode *n)
            gf_op_has(n->op, GF_PURE) && !gf_op_has(n->op, GF_GATHERS) && full_operand(n);
 }
 
-/* What `n` reads need not be stored for its sake. */
-static bool reads_memory(const GfNode *n)
-{
-    for (const GfValue *v = full_operand(n); v; v = full_operand(v->node)) {
-        if (!gf_makes_code(v->node) || used_by_others(v, n))
-            return true;
-        if (!can_repeat(v->node))
-            return false;
-        n = v->node;
-    }
-    return false;
-}
+/* What is known of each node, by id. */
+typedef struct Marks {
+    const GfTarget *target;
+    bool *reads_memory; /* what it reads need not be stored for its sake */
+    bool *repeated;     /* it is copied for each of its uses */
+} Marks;
 
-static bool use_repeats(const GfUse *use, const GfTarget *target, const bool *repeated)
+/* Asks the marks of what `n` reads, so operands go first. */
+static bool reads_memory(const Marks *m, const GfNode *n)
 {
-    if (gf_kernel_takes_prologue(use, target))
+    const GfValue *v = full_operand(n);
+
+    if (!v)
+        return false;
+    if (!gf_makes_code(v->node) || used_by_others(v, n))
         return true;
-    return repeated[use->user->id] && full_operand(use->user) == use->value;
+    return can_repeat(v->node) && m->reads_memory[v->node->id];
 }
 
-static bool is_repeated(const GfNode *n, const GfTarget *target, const bool *repeated)
+static bool use_repeats(const Marks *m, const GfUse *use)
 {
-    if (!can_repeat(n) || !n->results[0].uses || !reads_memory(n))
+    if (gf_kernel_takes_prologue(use, m->target))
+        return true;
+    return m->repeated[use->user->id] && full_operand(use->user) == use->value;
+}
+
+/* Asks the marks of the users of `n`, so users go first. */
+static bool is_repeated(const Marks *m, const GfNode *n)
+{
+    if (!can_repeat(n) || !n->results[0].uses || !m->reads_memory[n->id])
         return false;
     for (const GfUse *u = n->results[0].uses; u; u = u->next) {
-        if (!use_repeats(u, target, repeated))
+        if (!use_repeats(m, u))
             return false;
     }
     return true;
@@ -134,14 +141,18 @@ static GfStatus split_uses(GfPassCtx *cx, GfGraph *g, GfNode *n, List *list)
 
 GfStatus gf_fuse_split_prologues(GfPassCtx *cx, GfGraph *g, GfNode ***nodes, size_t *count)
 {
-    bool *repeated = GF_NEW_ARRAY(cx->scratch, bool, gf_graph_ids(g));
+    Marks m = {.target = cx->target,
+               .reads_memory = GF_NEW_ARRAY(cx->scratch, bool, gf_graph_ids(g)),
+               .repeated = GF_NEW_ARRAY(cx->scratch, bool, gf_graph_ids(g))};
     List marked = {0}, split = {0};
 
-    if (!repeated)
+    if (!m.reads_memory || !m.repeated)
         return gf_fail_memory(cx->diags);
+    for (GfNode *n = g->first; n; n = n->next)
+        m.reads_memory[n->id] = reads_memory(&m, n);
     for (GfNode *n = g->last; n; n = n->prev) {
-        repeated[n->id] = is_repeated(n, cx->target, repeated);
-        if (repeated[n->id])
+        m.repeated[n->id] = is_repeated(&m, n);
+        if (m.repeated[n->id])
             GF_TRY(list_add(&marked, cx, n));
     }
     for (size_t i = 0; i < marked.count; i++)

@@ -1,4 +1,4 @@
-/* match.h -- lists of patterns.  Internal to passes/; see gf_match in passes.h. */
+/* match.h -- lists of patterns, word by word.  Internal to passes/; gf_match is in ir/match.h. */
 #ifndef GF_PASSES_MATCH_H
 #define GF_PASSES_MATCH_H
 

@@ -8,6 +8,7 @@
 #define GF_PASSES_PASSES_H
 
 #include "ir/ir.h"
+#include "ir/match.h"
 #include "ir/target.h"
 
 typedef enum GfPassId {
@@ -19,15 +20,15 @@ typedef enum GfPassId {
 /* What must hold of a graph before a pass runs. */
 enum {
     GF_NEEDS_NOTHING = 0,
-    GF_NEEDS_LOSS = 1,      /* an output called "loss", f32[] */
-    GF_NEEDS_FORWARD = 2,   /* no grads, no updates yet */
-    GF_NEEDS_GRADS = 4,     /* autodiff has run, adamw has not */
-    GF_NEEDS_UNFUSED = 8,   /* no node has a kernel */
-    GF_NEEDS_FUSED = 16     /* every node that makes code has a kernel */
+    GF_NEEDS_LOSS = 1,    /* an output called "loss", f32[] */
+    GF_NEEDS_FORWARD = 2, /* no grads, no updates yet */
+    GF_NEEDS_GRADS = 4,   /* autodiff has run, adamw has not */
+    GF_NEEDS_UNFUSED = 8, /* no node has a kernel */
+    GF_NEEDS_FUSED = 16   /* every node that makes code has a kernel */
 };
 
 typedef struct GfPassInfo {
-    const char *text;     /* "prune-frozen" */
+    const char *text; /* "prune-frozen" */
     uint32_t needs;
     const char *options;  /* "r:i=8 targets:s=query" as attributes in ops.def */
     const char *counters; /* "merged removed": names of cx->counts[0], [1] ... */
@@ -41,11 +42,12 @@ typedef struct GfPassCtx {
     const GfPassInfo *info;
     const GfTarget *target;
     GfDiags *diags;
-    GfLoc loc;            /* of the pass in the list: for errors about its options */
-    GfArena *scratch;     /* freed after the pass */
+    GfLoc loc;             /* of the pass in the list: for errors about its options */
+    GfArena *scratch;      /* freed after the pass */
     const GfAttr *options; /* defaults filled in */
     uint32_t option_count;
     int64_t counts[GF_MAX_COUNTERS];
+    GfNode *last_declared; /* passes/declare.c: what it declared last; stays in the graph during the pass */
 } GfPassCtx;
 
 typedef GfStatus (*GfPassFn)(GfPassCtx *cx, GfGraph *g);
@@ -59,10 +61,6 @@ GfPassFn gf_pass_function(GfPassId id);
 int64_t gf_option_i(const GfPassCtx *cx, const char *key);
 double gf_option_f(const GfPassCtx *cx, const char *key);
 const char *gf_option_s(const GfPassCtx *cx, const char *key); /* "" when not given */
-
-/* True if `text` matches one of the space-separated patterns ('*' any run of
- * characters, '?' any one). */
-bool gf_match(const char *patterns, const char *text);
 
 /* What one pass of a pipeline did. */
 typedef struct GfPassReport {
@@ -82,6 +80,9 @@ typedef struct GfPipelineOptions {
 } GfPipelineOptions;
 
 extern const GfTarget gf_target_any;
+
+/* The passes of `list` in order, in `arena`.  Errors: as of the list in gf_pipeline_run. */
+GfStatus gf_pipeline_passes(const char *list, GfArena *arena, const GfPassInfo ***out, size_t *count, GfDiags *diags);
 
 /* Run `list` over `g`.  Reports (one a pass, in `arena`) are optional.
  * Errors: GF_ERR_PASS unknown pass (with the closest name), unknown option or

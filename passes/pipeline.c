@@ -19,6 +19,7 @@
 const GfTarget gf_target_any = {
     .name = "any",
     .row_limit = 4096,
+    .kernel_nodes = 64,
     .products_limit = 2,
     .prologue_columns = 64,
     .prologue_rows = 64,
@@ -246,6 +247,19 @@ static GfStatus run_calls(GfGraph *g, const GfPassCall *calls, size_t count, con
         if (hooked)
             GF_TRY(call_after(options, printed, &reports[i], g, diags));
     }
+    return GF_OK;
+}
+
+GfStatus gf_pipeline_passes(const char *list, GfArena *arena, const GfPassInfo ***out, size_t *count, GfDiags *diags)
+{
+    GfPassCall *calls;
+
+    GF_TRY(gf_pass_list_parse(list, arena, &calls, count, diags));
+    *out = GF_NEW_ARRAY(arena, const GfPassInfo *, *count);
+    if (!*out)
+        return gf_fail_memory(diags);
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i] = calls[i].info;
     return GF_OK;
 }
 

@@ -26,10 +26,10 @@ static const GfOptionSpec option_specs[] = {
     {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; may be repeated"},
     {"target", "NAME", "what to compile for: cpu (the default)"},
     {"emit", "ir|llvm|asm|dot", "write the step in this form instead of the summary"},
-    {"passes", "LIST", "run these passes instead of the training pipeline"},
+    {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     {"stats", NULL, "print what each pass did"},
     {"count", "exact|peft", "how parameters are counted, see below"},
-    {"seqs", "N", "plan memory for batches of up to N sequences (default 32)"},
+    {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
     {"tokens", "N", "plan memory for batches of up to N tokens (default 32 a sequence)"},
     {"o", "PATH", "write to a file instead of standard output"},
 };
@@ -80,6 +80,22 @@ static GfStatus read_size(const Compile *c, const char *key, int64_t *size)
     return GF_OK;
 }
 
+/* Every sequence has a token at least. */
+static GfStatus read_sizes(Compile *c)
+{
+    int64_t tokens = 0;
+
+    GF_TRY(read_size(c, "tokens", &tokens));
+    c->seqs = tokens && tokens < 32 ? tokens : 32;
+    GF_TRY(read_size(c, "seqs", &c->seqs));
+    c->tokens = tokens ? tokens : 32 * c->seqs;
+    if (c->tokens >= c->seqs)
+        return GF_OK;
+    return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE,
+                   "--tokens must be at least --seqs, found %lld tokens for %lld sequences", (long long)c->tokens,
+                   (long long)c->seqs);
+}
+
 static GfStatus check_word(const Compile *c, const char *key, const char *word, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -105,10 +121,7 @@ static GfStatus read_options(Compile *c)
         GF_TRY(check_word(c, "emit", c->emit, forms, 4));
     if (count)
         GF_TRY(check_word(c, "count", count, counts, 2));
-    c->seqs = 32;
-    GF_TRY(read_size(c, "seqs", &c->seqs));
-    c->tokens = 32 * c->seqs;
-    return read_size(c, "tokens", &c->tokens);
+    return read_sizes(c);
 }
 
 /* ---- passes --------------------------------------------------------------------------- */
@@ -126,6 +139,19 @@ static GfStatus find_target(const Compile *c, const GfTarget **target)
     return GF_OK;
 }
 
+/* --passes takes the place of all but what makes the model the variant. */
+static const char *pass_list(const Compile *c, const GfRecipe *recipe)
+{
+    const char *passes = gf_options_value(c->o, "passes");
+    GfText list = {.arena = c->arena};
+
+    if (!passes)
+        return gf_recipe_train(recipe, c->arena);
+    gf_variant_passes(recipe->variant, &list);
+    bool comma = list.length && !*passes; /* with nothing behind it */
+    return gf_arena_printf(c->arena, "%.*s%s", (int)list.length - comma, gf_text_str(&list), passes);
+}
+
 static GfStatus run_passes(Compile *c)
 {
     GfLoadedStep *step = c->step;
@@ -137,9 +163,7 @@ static GfStatus run_passes(Compile *c)
 
     GF_TRY(find_target(c, &pipeline.target));
     GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));
-    c->list = gf_options_value(c->o, "passes");
-    if (!c->list)
-        c->list = gf_recipe_train(&recipe, c->arena);
+    c->list = pass_list(c, &recipe);
     if (!c->list)
         return gf_fail_memory(c->diags);
     c->model_ids = gf_graph_ids(step->model.graph);

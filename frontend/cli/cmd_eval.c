@@ -115,7 +115,11 @@ static GfStatus evaluate(Eval *e)
     GfText text = {.arena = e->arena};
 
     GF_TRY(gf_evaluator_init(&evaluator, e->arena, &e->data, e->batch_size, e->diags));
-    GF_TRY(gf_evaluate(&evaluator, e->steps.evaluate.exec, &result, e->diags));
+    GfStatus status = gf_evaluate(&evaluator, e->steps.evaluate.exec, &result, e->diags);
+    if (status != GF_OK) {
+        gf_note(e->diags, "variant %s, in %s", e->run.variant.name, e->options->arguments[0]);
+        return status;
+    }
     gf_evaluation_print(&text, &result, ",\n ");
     printf("{%s}\n", gf_text_str(&text));
     return GF_OK;

@@ -75,7 +75,7 @@ static void print_after(void *self, const GfPassReport *report, const GfGraph *g
     gf_arena_free(&arena);
 }
 
-static GfStatus check_print_after(const char *which, GfDiags *diags)
+static GfStatus check_name(const char *which, GfDiags *diags)
 {
     const char *names[GF_PASS_COUNT + 2] = {"all", "changed"};
 
@@ -92,6 +92,32 @@ static GfStatus check_print_after(const char *which, GfDiags *diags)
     return status;
 }
 
+/* A pass that does not run would print nothing. */
+static GfStatus check_runs(const char *which, const char *passes, GfArena *arena, GfDiags *diags)
+{
+    const GfPassInfo **run;
+    size_t count;
+    GfText names = {.arena = arena};
+
+    GF_TRY(gf_pipeline_passes(passes, arena, &run, &count, diags));
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(run[i]->text, which) == 0)
+            return GF_OK;
+        gf_text_add(&names, "%s%s", i ? ", " : "", run[i]->text);
+    }
+    gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--print-after: '%s' does not run", which);
+    gf_note(diags, count ? "the passes that run: %s" : "no pass runs without --passes=LIST%s", gf_text_str(&names));
+    return GF_ERR_USAGE;
+}
+
+static GfStatus check_print_after(const char *which, const char *passes, GfArena *arena, GfDiags *diags)
+{
+    GF_TRY(check_name(which, diags));
+    if (strcmp(which, "all") == 0 || strcmp(which, "changed") == 0)
+        return GF_OK;
+    return check_runs(which, passes, arena, diags);
+}
+
 /* ---- the command -------------------------------------------------------------------------- */
 
 static GfStatus transform(GfGraph *g, const GfOptions *o, const GfText *input, GfDiags *diags)
@@ -104,7 +130,7 @@ static GfStatus transform(GfGraph *g, const GfOptions *o, const GfText *input, G
     GfText output = {.arena = input->arena};
 
     if (after.which)
-        GF_TRY(check_print_after(after.which, diags));
+        GF_TRY(check_print_after(after.which, passes ? passes : "", input->arena, diags));
     GF_TRY(gf_pipeline_run(g, passes ? passes : "", &pipeline, input->arena, &reports, &count, diags));
     if (gf_options_has(o, "stats"))
         gf_print_pass_stats(reports, count, input->arena, stderr);

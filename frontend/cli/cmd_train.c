@@ -35,14 +35,16 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
     size_t count = session->job->variant_count;
     GfSessionEvents events = gf_view_events(view);
     GfVariantResult *results = GF_NEW_ARRAY(view->arena, GfVariantResult, count);
-    GfComparison comparison = {.session = session, .results = results, .count = count};
+    GfComparison comparison = {.session = session, .results = results};
 
     if (!results)
         return gf_fail_memory(diags);
     gf_view_session(view, session);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         GF_TRY(gf_session_train(session, i, &events, &results[i], diags));
-    GF_TRY(gf_comparison_write(&comparison, diags));
+        comparison.count = i + 1;
+        GF_TRY(gf_comparison_write(&comparison, diags)); /* of those so far: a later one may fail */
+    }
     gf_view_comparison(view, &comparison);
     return GF_OK;
 }

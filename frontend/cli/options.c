@@ -15,19 +15,40 @@ static const GfOptionSpec *find_option(const GfCommandSpec *spec, const char *ke
     return NULL;
 }
 
+/* Options of one letter are written "-o PATH", others "--passes=LIST". */
+static const char *dashes(const char *key)
+{
+    return key[0] && !key[1] ? "-" : "--";
+}
+
+static const char *before_value(const char *key)
+{
+    return key[0] && !key[1] ? " " : "=";
+}
+
 static GfStatus fail_option(const GfCommandSpec *spec, const char *key, GfArena *arena, GfDiags *diags)
 {
-    GfStatus status = gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'graft %s' has no option '--%s'", spec->name, key);
+    GfStatus status =
+        gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'graft %s' has no option '%s%s'", spec->name, dashes(key), key);
     const char **keys = GF_NEW_ARRAY(arena, const char *, spec->option_count);
 
     for (size_t i = 0; keys && i < spec->option_count; i++)
         keys[i] = spec->options[i].key;
-    const char *close = keys ? gf_closest(key, keys, spec->option_count) : NULL;
+    bool is_word = key[0] && key[1]; /* one letter is close to any other */
+    const char *close = keys && is_word ? gf_closest(key, keys, spec->option_count) : NULL;
     if (close)
-        gf_note(diags, "did you mean '--%s'?", close);
+        gf_note(diags, "did you mean '%s%s'?", dashes(close), close);
     else
         gf_note(diags, "'graft %s --help' lists its options", spec->name);
     return status;
+}
+
+static GfStatus fail_value(const GfOptionSpec *option, GfDiags *diags)
+{
+    const char *before = dashes(option->key), *key = option->key;
+
+    return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'%s%s' needs a value: %s%s%s%s", before, key, before, key,
+                   before_value(key), option->value);
 }
 
 /* One option at argv[*i], which moves on when its value is the next word. */
@@ -44,11 +65,10 @@ static GfStatus read_option(GfOptions *o, int argc, char **argv, int *i, GfArena
         return name ? fail_option(o->spec, name, arena, diags) : gf_fail_memory(diags);
     }
     if (!option->value && equals)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'--%s' takes no value", option->key);
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'%s%s' takes no value", dashes(option->key), option->key);
     if (option->value && !equals) {
         if (*i + 1 == argc)
-            return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'--%s' needs a value: --%s=%s", option->key, option->key,
-                           option->value);
+            return fail_value(option, diags);
         value = argv[++*i];
     }
     o->given[o->given_count].option = option;
@@ -140,13 +160,11 @@ static size_t written_length(const GfOptionSpec *option)
 
 static void print_option(const GfOptionSpec *option, size_t width, FILE *out)
 {
-    bool letter = !option->key[1];
-    int padding = (int)(width - written_length(option)) + letter;
-    fprintf(out, "  %s%s%s%s%*s  %s\n", letter ? "-" : "--", option->key,
-            !option->value ? ""
-            : letter       ? " "
-                           : "=",
-            option->value ? option->value : "", padding, "", option->help);
+    int padding = (int)(width - written_length(option)) + !option->key[1];
+
+    fprintf(out, "  %s%s%s%s%*s  %s\n", dashes(option->key), option->key,
+            option->value ? before_value(option->key) : "", option->value ? option->value : "", padding, "",
+            option->help);
 }
 
 void gf_command_help(const GfCommandSpec *spec, FILE *out)

@@ -62,23 +62,62 @@ static void print_model(const GfTrainView *v, const GfSession *s)
     fprintf(v->out, "; %s: %u thread%s\n", s->backend->target->name, threads, threads == 1 ? "" : "s");
 }
 
+/* Values that say "nothing of the kind". */
+static bool is_off(const cJSON *node)
+{
+    const char *text = cJSON_IsString(node) ? node->valuestring : NULL;
+
+    if (cJSON_IsArray(node))
+        return !node->child || is_off(node->child);
+    if (text)
+        return !*text || !strcmp(text, "no") || !strcmp(text, "none");
+    return !node || cJSON_IsNull(node) || cJSON_IsFalse(node) || (cJSON_IsNumber(node) && node->valuedouble == 0);
+}
+
+static bool gives(const GfJson *doc, const cJSON *training, const char *key)
+{
+    return !is_off(gf_json_find(doc, training, key));
+}
+
+/* In --set, which has the last word, the job, a variant's file, or a variant's item in the job. */
+static bool is_given(const GfJob *job, const char *key)
+{
+    const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
+    const cJSON *sets = gf_json_find(&job->sets, job->sets.root, "training");
+
+    if (gf_json_find(&job->sets, sets, key))
+        return gives(&job->sets, sets, key);
+    if (gives(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), key))
+        return true;
+    for (size_t i = 0; i < job->variant_count; i++)
+        if (gives(&job->variants[i].variant.doc, job->variants[i].variant.training, key))
+            return true;
+    for (const cJSON *item = cJSON_IsArray(items) ? items->child : NULL; item; item = item->next)
+        if (gives(&job->doc, gf_json_find(&job->doc, item, "training"), key))
+            return true;
+    return false;
+}
+
 /* Arguments that a job may give, but that nothing here acts on. */
 static void print_ignored(const GfTrainView *v)
 {
-    const GfTraining *t = &v->job->training;
-    const struct {
-        const char *key;
-        bool given;
-    } ignored[] = {{"early_stopping_patience", t->early_stopping_patience > 0},
-                   {"load_best_model_at_end", t->load_best_model_at_end},
-                   {"report_to", t->tensorboard},
-                   {"bf16", t->bf16}};
+    static const char *const keys[] = {"bf16",
+                                       "save_strategy",
+                                       "save_steps",
+                                       "save_total_limit",
+                                       "load_best_model_at_end",
+                                       "metric_for_best_model",
+                                       "early_stopping_patience",
+                                       "early_stopping_threshold",
+                                       "report_to",
+                                       "logging_dir"};
     const char *separator = "note: ";
 
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
-        if (ignored[i].given)
-            fprintf(v->out, "%s%s", separator, ignored[i].key);
-        separator = ignored[i].given ? ", " : separator;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!is_given(v->job, keys[i]))
+            continue;
+        fprintf(v->out, "%s%s", separator, keys[i]);
+        separator = ", ";
     }
     if (*separator == ',')
         fprintf(v->out, " without effect in this version: f32 to the last step, whose model is saved\n");
@@ -94,6 +133,19 @@ void gf_view_session(GfTrainView *v, const GfSession *s)
 
 /* ---- a variant ---- */
 
+/* What a checkpoint did not have is news; without one, all is drawn. */
+static void print_fresh(const GfTrainView *v)
+{
+    GfText names = {.arena = v->arena};
+
+    if (!v->job->checkpoint)
+        return;
+    gf_store_list_fresh(&v->trainer->options.steps->store, &names);
+    if (names.length)
+        fprintf(v->out, "%-*s  %s drawn from seed %lld\n", NAME_WIDTH, "new", gf_text_str(&names),
+                (long long)v->variant->training.seed);
+}
+
 static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *trainer)
 {
     GfTrainView *v = self;
@@ -105,6 +157,7 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
     fprintf(v->out, "\n%-*s  %s of %s parameters train (%.4g %%); compiled in %.1f s\n", NAME_WIDTH,
             variant->variant.name, gf_format_count(v->arena, s->params.trainable),
             gf_format_count(v->arena, s->params.all), percent, s->compile_seconds);
+    print_fresh(v);
     fprintf(v->out, "  epoch  train loss  eval loss  accuracy      F1  precision  recall  examples/s  tokens/s\n");
     fflush(v->out);
 }

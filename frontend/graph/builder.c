@@ -26,13 +26,6 @@ GfScope gf_builder_scope(const GfBuilder *b, const char *prefix)
                      .prefix = prefix};
 }
 
-GfStatus gf_builder_add(GfBuilder *b, GfNode *before, const GfNodeSpec *spec, GfNode **out)
-{
-    GF_TRY(gf_graph_add(b->g, before, spec, out, b->diags));
-    (*out)->loc.file = b->file;
-    return GF_OK;
-}
-
 /* ---- inputs ---- */
 
 /* What the runtime can bind. */
@@ -54,7 +47,7 @@ static GfStatus add_input(GfBuilder *b, const cJSON *node, const InputRow *row)
                        row->symbol, node->valuestring);
     GfType type = gf_type_vector(GF_I32, gf_dim_symbol(gf_graph_symbol(b->g, row->symbol)));
     GfNodeSpec spec = {.op = GF_OP_INPUT, .name = row->name, .declared = &type, .loc = gf_json_key_loc(b->doc, node)};
-    GF_TRY(gf_builder_add(b, NULL, &spec, &b->last_input));
+    GF_TRY(gf_graph_add(b->g, NULL, &spec, &b->last_input, b->diags));
     return gf_scope_bind(&b->inputs, node, node->string, gf_result(b->last_input), true);
 }
 
@@ -168,7 +161,7 @@ static GfStatus add_param(GfBuilder *b, GfScope *scope, const cJSON *node)
                        .attrs = attrs,
                        .attr_count = 2,
                        .loc = gf_json_key_loc(b->doc, node)};
-    GF_TRY(gf_builder_add(b, b->first_op, &spec, &n));
+    GF_TRY(gf_graph_add(b->g, b->first_op, &spec, &n, b->diags));
     return gf_scope_bind(scope, node, node->string, gf_result(n), true);
 }
 

@@ -16,8 +16,7 @@ typedef struct GfBuilder {
     GfScope inputs;
     GfNode *first_op; /* params go before it */
     GfNode *last_input;
-    GfValue *rng;     /* NULL until an op draws */
-    const char *file; /* of the model, without its folder; in the graph's arena */
+    GfValue *rng; /* NULL until an op draws */
     int64_t next_key;
     uint32_t steps, params;
 } GfBuilder;
@@ -30,9 +29,6 @@ GfLoc gf_builder_loc(const GfBuilder *b, const cJSON *node);
 GfStatus gf_builder_step(GfBuilder *b, const cJSON *node);
 
 GfScope gf_builder_scope(const GfBuilder *b, const char *prefix);
-
-/* gf_graph_add; the node's line in the text form names the file without its folder. */
-GfStatus gf_builder_add(GfBuilder *b, GfNode *before, const GfNodeSpec *spec, GfNode **out);
 
 /* Declare the inputs of the model file. */
 GfStatus gf_builder_inputs(GfBuilder *b);

@@ -9,6 +9,7 @@
 
 #include "frontend/graph/builder.h"
 #include "frontend/graph/model_check.h"
+#include "frontend/graph/semantics.h"
 
 #include <string.h>
 
@@ -148,7 +149,8 @@ static GfStatus build_op(GfBuilder *b, GfScope *scope, const cJSON *statement)
                        .attr_count = parts.attr_count,
                        .declared = gf_op_has(op, GF_DECLARED) ? &parts.type : NULL,
                        .loc = gf_builder_loc(b, statement)};
-    GF_TRY(gf_builder_add(b, NULL, &spec, &n));
+    GF_TRY(gf_graph_add(b->g, NULL, &spec, &n, b->diags));
+    GF_TRY(gf_semantics_check_op(b, statement, n));
     if (!b->first_op)
         b->first_op = n;
     return bind_results(b, scope, statement, n);
@@ -265,20 +267,6 @@ static GfStatus build_statements(GfBuilder *b, GfScope *scope, const cJSON *owne
 
 /* ---- the top level ---- */
 
-static GfStatus check_output(const GfBuilder *b, const cJSON *node, const GfValue *value)
-{
-    bool loss = strcmp(node->string, "loss") == 0, logits = strcmp(node->string, "logits") == 0;
-    const GfType *type = &value->type;
-
-    if (loss && (type->dtype != GF_F32 || type->rank != 0))
-        return gf_fail(b->diags, gf_builder_loc(b, node), GF_ERR_SHAPE, "the loss must be f32[], found %s",
-                       gf_type_str(b->scratch, b->g, type));
-    if (logits && (type->dtype != GF_F32 || type->rank != 2))
-        return gf_fail(b->diags, gf_builder_loc(b, node), GF_ERR_SHAPE, "the logits must be f32[seqs,labels], found %s",
-                       gf_type_str(b->scratch, b->g, type));
-    return GF_OK;
-}
-
 /* An output's value carries its name in the text form. */
 static GfStatus name_output(const GfBuilder *b, const char *output, const GfValue *value)
 {
@@ -286,8 +274,7 @@ static GfStatus name_output(const GfBuilder *b, const char *output, const GfValu
 
     if (value->index || n->name[0] < '0' || n->name[0] > '9' || gf_find_name(b->g, output))
         return GF_OK;
-    n->name = gf_arena_strdup(&b->g->arena, output);
-    return n->name ? GF_OK : gf_fail_memory(b->diags);
+    return gf_rename(b->g, n, output) == GF_OK ? GF_OK : gf_fail_memory(b->diags);
 }
 
 static GfStatus read_gives(const GfBuilder *b, const cJSON **gives, size_t *count)
@@ -328,7 +315,7 @@ static GfStatus build_return(GfBuilder *b, const GfScope *scope)
         GF_TRY(check_output_name(b, node));
         GF_TRY(gf_json_as_string(b->doc, node, node->string, &name, b->diags));
         GF_TRY(gf_scope_value(scope, node, name, &values[i]));
-        GF_TRY(check_output(b, node, values[i]));
+        GF_TRY(gf_semantics_check_output(b, node, values[i]));
         GF_TRY(name_output(b, node->string, values[i]));
     }
     GfNodeSpec spec = {.op = GF_OP_RETURN,
@@ -336,7 +323,7 @@ static GfStatus build_return(GfBuilder *b, const GfScope *scope)
                        .operand_count = (uint32_t)count,
                        .outputs = names,
                        .loc = gf_builder_loc(b, gives)};
-    return gf_builder_add(b, NULL, &spec, &n);
+    return gf_graph_add(b->g, NULL, &spec, &n, b->diags);
 }
 
 static GfStatus build_model(GfBuilder *b)
@@ -352,22 +339,17 @@ static GfStatus build_model(GfBuilder *b)
     return b->g->arena.failed ? gf_fail_memory(b->diags) : GF_OK;
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path;
-}
-
 GfStatus gf_model_elaborate(GfModel *model, GfDiags *diags)
 {
     GfArena scratch;
-    const char *file = base_name(gf_json_loc(&model->doc, model->doc.root).file);
+    GfLoc root = gf_json_loc(&model->doc, model->doc.root);
 
     gf_arena_init(&scratch, model->arena.allocator);
     GfBuilder b = {.model = model, .g = model->graph, .doc = &model->doc, .diags = diags, .scratch = &scratch};
     b.inputs = gf_builder_scope(&b, "");
     b.inputs.inputs = NULL;
-    b.file = file ? gf_arena_strdup(&b.g->arena, file) : NULL;
+    if (root.file && root.source)
+        gf_graph_keep_source(b.g, root.file, root.source);
     GfStatus status = build_model(&b);
     if (status == GF_OK && scratch.failed)
         status = gf_fail_memory(diags);

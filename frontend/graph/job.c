@@ -2,6 +2,7 @@
 #include "frontend/graph/job.h"
 
 #include "frontend/graph/job_data.h"
+#include "frontend/graph/kind.h"
 
 #include <string.h>
 
@@ -79,6 +80,15 @@ static GfStatus add_wanted(Selection *s, Wanted wanted)
     return GF_OK;
 }
 
+/* A file that is not there is an error of the job. */
+static GfStatus open_variant(const GfJob *job, GfVariant *variant, const Wanted *wanted, GfDiags *diags)
+{
+    const cJSON *file = gf_json_find(&job->doc, wanted->node, "file");
+
+    GF_TRY(gf_job_check_file(job, file ? file : wanted->node, wanted->path, diags));
+    return gf_variant_load(variant, wanted->path, NULL, 0, diags);
+}
+
 /* A variant is known by the key "variant" of its file and by the file's own name. */
 static GfStatus is_called(Selection *s, const Wanted *item, const char *name, bool *yes)
 {
@@ -90,7 +100,7 @@ static GfStatus is_called(Selection *s, const Wanted *item, const char *name, bo
     *yes = strcmp(stem, name) == 0;
     if (*yes)
         return GF_OK;
-    GF_TRY(gf_variant_load(&variant, item->path, NULL, 0, s->diags));
+    GF_TRY(open_variant(s->job, &variant, item, s->diags));
     *yes = strcmp(variant.name, name) == 0;
     gf_variant_close(&variant);
     return GF_OK;
@@ -180,7 +190,7 @@ static GfStatus load_variant(GfJob *job, GfJobVariant *to, const Wanted *wanted,
 {
     const cJSON *sets = gf_json_find(&job->sets, job->sets.root, "training");
 
-    GF_TRY(gf_variant_load(&to->variant, wanted->path, NULL, 0, diags));
+    GF_TRY(open_variant(job, &to->variant, wanted, diags));
     job->variant_count++;
     to->training = gf_training_defaults;
     GF_TRY(gf_training_read(&to->training, &job->doc, gf_json_find(&job->doc, job->doc.root, "training"), diags));
@@ -217,9 +227,7 @@ static GfStatus check_keys(const GfJob *job, GfDiags *diags)
     static const char *const keys[] = {"job",  "about",    "model",    "checkpoint", "tokenizer", "config",
                                        "data", "variants", "training", "target",     "threads"};
 
-    if (!cJSON_IsObject(job->doc.root))
-        return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_VALUE, "a job is an object, found %s",
-                       gf_json_type_name(job->doc.root));
+    GF_TRY(gf_kind_check(&job->doc, GF_KIND_JOB, diags));
     if (!gf_json_find(&job->doc, job->doc.root, "model") && !gf_json_find(&job->doc, job->doc.root, "data"))
         return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_KEY,
                        "this is no job: neither key 'model' nor key 'data' is here");

@@ -86,4 +86,8 @@ GfStatus gf_job_load_text(GfJob *job, const char *name, const char *text, size_t
                           size_t set_count, GfDiags *diags);
 void gf_job_close(GfJob *job);
 
+/* The model and the data that a job names can be read; its variants already were.
+ * Errors: GF_ERR_IO, at the key. */
+GfStatus gf_job_check_files(const GfJob *job, GfDiags *diags);
+
 #endif

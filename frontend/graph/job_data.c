@@ -1,7 +1,9 @@
 /* job_data.c -- see job_data.h. */
 #include "frontend/graph/job_data.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -19,6 +21,30 @@ GfStatus gf_job_path(GfJob *job, const cJSON *object, const char *key, GfJsonNee
     bool plain = !*folder || gf_is_set_node(&job->doc, node);
     *path = plain ? gf_path_of(&job->arena, &job->doc, node) : gf_path_in(&job->arena, folder, text);
     return *path ? GF_OK : gf_fail_memory(diags);
+}
+
+GfStatus gf_job_check_file(const GfJob *job, const cJSON *node, const char *path, GfDiags *diags)
+{
+    if (access(path, R_OK) == 0)
+        return GF_OK;
+    return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_IO, "'%s' cannot be opened: %s", path, strerror(errno));
+}
+
+static GfStatus check_key(const GfJob *job, const cJSON *object, const char *key, const char *path, GfDiags *diags)
+{
+    return path ? gf_job_check_file(job, gf_json_find(&job->doc, object, key), path, diags) : GF_OK;
+}
+
+GfStatus gf_job_check_files(const GfJob *job, GfDiags *diags)
+{
+    const cJSON *root = job->doc.root, *data = gf_json_find(&job->doc, root, "data");
+
+    GF_TRY(check_key(job, root, "model", job->model, diags));
+    GF_TRY(check_key(job, root, "tokenizer", job->tokenizer, diags));
+    GF_TRY(check_key(job, data, "batches", job->data.batches, diags));
+    GF_TRY(check_key(job, data, "train", job->data.train, diags));
+    GF_TRY(check_key(job, data, "validation", job->data.validation, diags));
+    return check_key(job, data, "test", job->data.test, diags);
 }
 
 /* ---- files ---- */

@@ -10,6 +10,9 @@
 GfStatus gf_job_path(GfJob *job, const cJSON *object, const char *key, GfJsonNeed need, const char *folder,
                      const char **path, GfDiags *diags);
 
+/* The file that `node` names can be read.  Errors: GF_ERR_IO, at the node. */
+GfStatus gf_job_check_file(const GfJob *job, const cJSON *node, const char *path, GfDiags *diags);
+
 /* Read job->data.  Errors: GF_ERR_KEY, GF_ERR_VALUE, GF_ERR_NAME. */
 GfStatus gf_job_read_data(GfJob *job, GfDiags *diags);
 

@@ -3,6 +3,7 @@
 
 #include "frontend/graph/elaborate.h"
 #include "frontend/graph/model_check.h"
+#include "frontend/graph/semantics.h"
 #include "frontend/graph/words.h"
 
 #include <string.h>
@@ -162,6 +163,7 @@ static GfStatus build(GfModel *m, const GfModelOptions *options, GfDiags *diags)
     if (!m->graph)
         return gf_fail_memory(diags);
     GF_TRY(gf_model_elaborate(m, diags));
+    GF_TRY(gf_semantics_check_fresh(m, diags));
     forget_sources(m);
     return m->arena.failed ? gf_fail_memory(diags) : GF_OK;
 }

@@ -22,7 +22,7 @@
  *     "gives": {"loss": "loss", "logits": "logits"},
  *     "prefix": "bert.",                          which a checkpoint's names may lack
  *     "renames": {"LayerNorm.gamma": "LayerNorm.weight"},   old name endings
- *     "fresh": ["classifier.*"]                   parameters that a checkpoint may lack
+ *     "fresh": ["classifier.*"]                   parameters that a checkpoint may lack; each names one at least
  *   }
  *
  * A statement is an op of ir/ops.def with its operands, results and attributes,
@@ -42,6 +42,11 @@
  * (1, 2, ... in the order of appearance) by themselves.  Parameters are drawn
  * from a normal distribution with standard deviation initializer_range unless
  * "zeros" or "ones" follows their type.
+ *
+ * The outputs are loss f32[] and logits f32[seqs,num_labels], and whatever else
+ * "gives" names.  ids, positions, types and labels look up tables of a fixed
+ * size, starts the rows of [tokens,..]; attention takes starts and lengths as
+ * they are, cross_entropy labels; nothing else can be an index.
  */
 #ifndef GF_FRONTEND_GRAPH_MODEL_H
 #define GF_FRONTEND_GRAPH_MODEL_H
@@ -87,11 +92,11 @@ typedef struct GfModelOptions {
  *
  * Errors, each with its place in the file it comes from:
  *   GF_ERR_IO, GF_ERR_SYNTAX  not there, not JSON
- *   GF_ERR_KEY    unknown or missing keys
+ *   GF_ERR_KEY    unknown or missing keys; a variant or a job
  *   GF_ERR_VALUE  wrong types or sizes; a config.json of another model_type; too many steps
  *   GF_ERR_NAME   values, blocks, sizes that are not defined; blocks that use themselves;
- *                 a parameter declared twice
- *   GF_ERR_OP, GF_ERR_SHAPE   what gf_graph_add refuses */
+ *                 a parameter declared twice; a pattern of "fresh" that names none
+ *   GF_ERR_OP, GF_ERR_SHAPE   what gf_graph_add refuses, indices and outputs that are not as above */
 GfStatus gf_model_load(GfModel *model, const char *path, const GfModelOptions *options, GfDiags *diags);
 
 /* The same for a text; `name` stands for the file in errors. */

@@ -1,6 +1,7 @@
 /* model_check.c -- see model_check.h. */
 #include "frontend/graph/model_check.h"
 
+#include "frontend/graph/kind.h"
 #include "frontend/graph/model.h"
 #include "frontend/graph/words.h"
 
@@ -288,9 +289,7 @@ static GfStatus check_root_keys(const Check *c)
     static const char *const keys[] = {"model",  "about", "model_type", "requires", "config",  "inputs", "blocks",
                                        "params", "do",    "gives",      "prefix",   "renames", "fresh"};
 
-    if (!cJSON_IsObject(c->doc->root))
-        return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_VALUE, "a model is an object, found %s",
-                       gf_json_type_name(c->doc->root));
+    GF_TRY(gf_kind_check(c->doc, GF_KIND_MODEL, c->diags));
     if (!gf_json_find(c->doc, c->doc->root, "do") && !gf_json_find(c->doc, c->doc->root, "model"))
         return gf_fail(c->diags, gf_json_loc(c->doc, c->doc->root), GF_ERR_KEY,
                        "this is no model: neither key 'model' nor key 'do' is here");

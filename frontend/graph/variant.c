@@ -1,10 +1,21 @@
 /* variant.c -- see variant.h. */
 #include "frontend/graph/variant.h"
 
+#include "frontend/graph/kind.h"
 #include "frontend/graph/training.h"
 #include "frontend/graph/words.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Adapters scaled by 0 would never learn. */
+static GfStatus read_alpha(GfVariant *v, const cJSON *lora, GfDiags *diags)
+{
+    GF_TRY(gf_json_get_number(&v->doc, lora, "alpha", GF_OPTIONAL, &v->lora.alpha, diags));
+    if (v->lora.alpha > 0 && v->lora.alpha <= 1e6)
+        return GF_OK;
+    return gf_fail(diags, gf_json_loc(&v->doc, gf_json_find(&v->doc, lora, "alpha")), GF_ERR_VALUE,
+                   "'alpha' must be greater than 0 and at most 1000000, found %g", v->lora.alpha);
+}
 
 static GfStatus read_lora(GfVariant *v, const cJSON *lora, GfDiags *diags)
 {
@@ -20,7 +31,7 @@ static GfStatus read_lora(GfVariant *v, const cJSON *lora, GfDiags *diags)
         return gf_fail(diags, gf_json_loc(&v->doc, targets ? targets : lora), GF_ERR_KEY,
                        "lora needs \"targets\": the linears to adapt, such as [\"query\", \"value\"]");
     GF_TRY(gf_json_get_int_in(&v->doc, lora, "r", GF_OPTIONAL, 1, 4096, &l->r, diags));
-    GF_TRY(gf_json_get_number_in(&v->doc, lora, "alpha", GF_OPTIONAL, 0, 1e6, &l->alpha, diags));
+    GF_TRY(read_alpha(v, lora, diags));
     GF_TRY(gf_json_get_number_in(&v->doc, lora, "dropout", GF_OPTIONAL, 0, 0.999, &l->dropout, diags));
     return gf_json_get_bool(&v->doc, lora, "use_rslora", GF_OPTIONAL, &l->use_rslora, diags);
 }
@@ -49,9 +60,7 @@ static GfStatus interpret(GfVariant *v, GfDiags *diags)
     static const char *const keys[] = {"variant", "about", "freeze", "train", "lora", "training"};
     const cJSON *root = v->doc.root, *lora = NULL;
 
-    if (!cJSON_IsObject(root))
-        return gf_fail(diags, gf_json_loc(&v->doc, root), GF_ERR_VALUE, "a variant is an object, found %s",
-                       gf_json_type_name(root));
+    GF_TRY(gf_kind_check(&v->doc, GF_KIND_VARIANT, diags));
     GF_TRY(gf_json_check_keys(&v->doc, root, keys, COUNT(keys), "a variant", diags));
     GF_TRY(gf_json_get_string(&v->doc, root, "variant", GF_OPTIONAL, &v->name, diags));
     GF_TRY(gf_json_get_string(&v->doc, root, "about", GF_OPTIONAL, &v->about, diags));

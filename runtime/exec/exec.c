@@ -6,12 +6,20 @@
 
 enum { ALIGNMENT = 64 };
 
+/* What one `prepare` launch writes: a piece of the prepared memory, which lies in the store. */
+typedef struct Piece {
+    int64_t offset; /* in the program's prepared memory */
+    GfPacked packed;
+    bool found; /* packed by another program before */
+} Piece;
+
 struct GfExec {
     GfArena arena;
     GfPool *pool;
     const GfProgram *program;
-    const GfStore *store;
-    GfMemory step, prepared, inputs;
+    GfStore *store;
+    GfMemory step, inputs;
+    Piece *pieces;    /* of each `prepare` launch, by offset */
     void **tensors;   /* by index in the program: memory of each */
     bool *bound;      /* by index: inputs that have been given */
     void ***launches; /* pointers of each launch's buffers */
@@ -67,6 +75,17 @@ static GfStatus bind_store(GfExec *e, GfDiags *diags)
     return GF_OK;
 }
 
+/* In the piece that has this offset. */
+static void *resolve_prepared(const GfExec *e, int64_t offset)
+{
+    for (uint32_t i = 0; i < e->program->prepare_count; i++) {
+        const Piece *piece = &e->pieces[i];
+        if (offset >= piece->offset && offset < piece->offset + piece->packed.bytes)
+            return (char *)piece->packed.data + (offset - piece->offset);
+    }
+    return NULL;
+}
+
 static void *resolve(const GfExec *e, GfBuffer b)
 {
     switch (b.kind) {
@@ -75,7 +94,7 @@ static void *resolve(const GfExec *e, GfBuffer b)
     case GF_BUFFER_ARENA:
         return (char *)e->step.data + b.offset;
     case GF_BUFFER_PREPARED:
-        return (char *)e->prepared.data + b.offset;
+        return resolve_prepared(e, b.offset);
     }
     return NULL;
 }
@@ -121,6 +140,63 @@ static void run_copies(const GfExec *e)
     }
 }
 
+/* ---- packed weights ---- */
+
+/* A `prepare` launch reads a frozen parameter and writes the next piece of the prepared memory. */
+static bool is_well_formed(const GfProgram *p, uint32_t i)
+{
+    const GfBuffer *b = p->prepare[i].buffers, *before = i ? p->prepare[i - 1].buffers : NULL;
+    int64_t least = before ? before[1].offset + 1 : 0;
+
+    return p->prepare[i].buffer_count == 2 && p->prepare[i].scalar_count == 0 && b[0].kind == GF_BUFFER_TENSOR &&
+           b[0].offset == 0 && b[1].kind == GF_BUFFER_PREPARED && b[1].offset >= least &&
+           b[1].offset < p->prepared_size && p->tensors[b[0].index].kind == GF_TENSOR_PARAM &&
+           p->kernels[p->prepare[i].kernel].structure;
+}
+
+static GfStatus find_piece(GfExec *e, uint32_t i, GfDiags *diags)
+{
+    const GfProgram *p = e->program;
+    const GfLaunch *launch = &p->prepare[i];
+
+    if (!is_well_formed(p, i))
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "launch %u of what is packed is malformed", (unsigned)i);
+    const char *name = p->tensors[launch->buffers[0].index].name;
+    if (gf_store_find(e->store, name)->updated)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_TENSOR, "'%s' is packed by one program and written by another", name);
+    int64_t begin = launch->buffers[1].offset;
+    int64_t end = i + 1 < p->prepare_count ? p->prepare[i + 1].buffers[1].offset : p->prepared_size;
+    GfPacked packed = {.tensor = name, .structure = p->kernels[launch->kernel].structure, .bytes = end - begin};
+    packed.data = gf_store_find_packed(e->store, &packed);
+    e->pieces[i] = (Piece){.offset = begin, .packed = packed, .found = packed.data != NULL};
+    return GF_OK;
+}
+
+/* Find what is packed already, and one block for the rest. */
+static GfStatus place_pieces(GfExec *e, GfDiags *diags)
+{
+    uint32_t count = e->program->prepare_count;
+    int64_t size = 0;
+    void *block;
+
+    e->pieces = GF_NEW_ARRAY(&e->arena, Piece, count + 1);
+    if (!e->pieces)
+        return gf_fail_memory(diags);
+    for (uint32_t i = 0; i < count; i++) {
+        GF_TRY(find_piece(e, i, diags));
+        size += e->pieces[i].found ? 0 : round_up(e->pieces[i].packed.bytes);
+    }
+    GF_TRY(gf_store_block(e->store, size, "packed weights", &block, diags));
+    char *next = block;
+    for (uint32_t i = 0; i < count; i++) {
+        if (e->pieces[i].found)
+            continue;
+        e->pieces[i].packed.data = next;
+        next += round_up(e->pieces[i].packed.bytes);
+    }
+    return GF_OK;
+}
+
 /* Params that the launches of a step name; the others were only packed. */
 static bool is_read_by_steps(const GfProgram *p, uint32_t tensor)
 {
@@ -142,13 +218,25 @@ static void release_packed(const GfExec *e)
             gf_store_release(e->store, gf_store_find(e->store, p->tensors[i].name));
 }
 
-void gf_exec_prepare(GfExec *e)
+/* Pack what no other program has packed. */
+static GfStatus prepare(GfExec *e, GfDiags *diags)
 {
-    if (e->program->prepare_count == 0)
-        return;
-    run_launches(e, e->program->prepare, e->prepare, e->program->prepare_count);
-    release_packed(e);
+    const GfProgram *p = e->program;
+    bool any = false;
+
+    for (uint32_t i = 0; i < p->prepare_count; i++) {
+        if (e->pieces[i].found)
+            continue;
+        any = true;
+        run_launches(e, &p->prepare[i], &e->prepare[i], 1);
+        GF_TRY(gf_store_add_packed(e->store, &e->pieces[i].packed, diags));
+    }
+    if (any)
+        release_packed(e);
+    return GF_OK;
 }
+
+/* ---- a step ---- */
 
 static GfStatus check_bound(const GfExec *e, GfDiags *diags)
 {
@@ -205,16 +293,17 @@ const void *gf_exec_output(const GfExec *e, const char *name)
     return o ? resolve(e, o->buffer) : NULL;
 }
 
+int64_t gf_exec_output_count(const GfExec *e, const char *name)
+{
+    const GfOutput *o = gf_program_output(e->program, name);
+    int64_t count = o ? gf_type_elements(&o->type, e->sizes) : 0;
+    return count < 0 ? 0 : count;
+}
+
 float gf_exec_scalar(const GfExec *e, const char *name)
 {
     const float *value = gf_exec_output(e, name);
     return value ? *value : NAN;
-}
-
-int64_t gf_exec_memory(const GfExec *e)
-{
-    const GfProgram *p = e->program;
-    return p->arena_size + p->prepared_size + p->scratch_size * gf_pool_threads(e->pool);
 }
 
 /* ---- making ---- */
@@ -238,15 +327,16 @@ static GfStatus set_up(GfExec *e, GfDiags *diags)
     GF_TRY(check_program(p, diags));
     GF_TRY(gf_pool_reserve(e->pool, p->scratch_size, diags));
     GF_TRY(gf_memory_map(&e->step, p->arena_size, "a step", diags));
-    GF_TRY(gf_memory_map(&e->prepared, p->prepared_size, "packed weights", diags));
     GF_TRY(place_inputs(e, diags));
     GF_TRY(bind_store(e, diags));
+    GF_TRY(place_pieces(e, diags));
     GF_TRY(resolve_launches(e, p->launches, p->launch_count, &e->launches, diags));
-    return resolve_launches(e, p->prepare, p->prepare_count, &e->prepare, diags);
+    GF_TRY(resolve_launches(e, p->prepare, p->prepare_count, &e->prepare, diags));
+    return prepare(e, diags);
 }
 
-GfStatus gf_exec_new(GfPool *pool, const GfProgram *program, const GfStore *store, const GfAllocator *allocator,
-                     GfExec **out, GfDiags *diags)
+GfStatus gf_exec_new(GfPool *pool, const GfProgram *program, GfStore *store, const GfAllocator *allocator, GfExec **out,
+                     GfDiags *diags)
 {
     GfArena arena;
 
@@ -263,7 +353,6 @@ GfStatus gf_exec_new(GfPool *pool, const GfProgram *program, const GfStore *stor
         gf_exec_free(e);
         return status;
     }
-    gf_exec_prepare(e);
     *out = e;
     return GF_OK;
 }
@@ -273,7 +362,6 @@ void gf_exec_free(GfExec *e)
     if (!e)
         return;
     gf_memory_unmap(&e->step);
-    gf_memory_unmap(&e->prepared);
     gf_memory_unmap(&e->inputs);
     GfArena arena = e->arena;
     gf_arena_free(&arena);

@@ -18,14 +18,13 @@ typedef struct GfExec GfExec;
 
 /* Make `program` runnable on `pool` over the tensors of `store`, which has been
  * filled; all three are borrowed and outlive the GfExec.  Runs the program's
- * `prepare` launches.
- * Errors: GF_ERR_MEMORY; GF_ERR_TENSOR a tensor that the store lacks. */
-GfStatus gf_exec_new(GfPool *pool, const GfProgram *program, const GfStore *store, const GfAllocator *allocator,
-                     GfExec **out, GfDiags *diags);
+ * `prepare` launches, but for weights that another program over the store has
+ * packed in the same way: those are shared, and live as long as the store.
+ * Errors: GF_ERR_MEMORY; GF_ERR_TENSOR a tensor that the store lacks, or one that
+ * is packed here and written elsewhere. */
+GfStatus gf_exec_new(GfPool *pool, const GfProgram *program, GfStore *store, const GfAllocator *allocator, GfExec **out,
+                     GfDiags *diags);
 void gf_exec_free(GfExec *exec);
-
-/* Frozen parameters have changed: run the `prepare` launches again. */
-void gf_exec_prepare(GfExec *exec);
 
 /* Bind a symbol for the next runs; one that the program does not have is ignored.
  * Errors: GF_ERR_VALUE not in [1, the maximum that the plan holds for]. */
@@ -42,9 +41,7 @@ GfStatus gf_exec_run(GfExec *exec, GfDiags *diags);
 /* An output of the last run, until the next: elements of its type; NULL when
  * the program has no such output. */
 const void *gf_exec_output(const GfExec *exec, const char *name);
-float gf_exec_scalar(const GfExec *exec, const char *name); /* f32[]; NAN when there is none */
-
-/* Bytes of arena, prepared memory and scratch of all threads. */
-int64_t gf_exec_memory(const GfExec *exec);
+int64_t gf_exec_output_count(const GfExec *exec, const char *name); /* of these elements; 0 when there is none */
+float gf_exec_scalar(const GfExec *exec, const char *name);         /* f32[]; NAN when there is none */
 
 #endif

@@ -18,11 +18,12 @@ void gf_store_init(GfStore *s, const GfAllocator *allocator)
 
 void gf_store_free(GfStore *s)
 {
+    for (size_t i = 0; i < s->block_count; i++)
+        gf_memory_unmap(&s->blocks[i]);
     gf_memory_unmap(&s->memory);
     gf_safetensors_close(&s->file);
     gf_arena_free(&s->arena);
-    s->tensors = NULL;
-    s->count = 0;
+    *s = (GfStore){0};
 }
 
 GfStoreTensor *gf_store_find(const GfStore *s, const char *name)
@@ -289,44 +290,111 @@ GfStatus gf_store_fill(GfStore *s, const GfStoreSource *source, GfDiags *diags)
     return status;
 }
 
-/* ---- later ---- */
+/* ---- what is new ---- */
 
-static GfStatus load_over(GfStore *s, const GfSafetensors *file, size_t *loaded, GfDiags *diags)
+/* Up to the last dot, with it. */
+static size_t module_length(const char *name)
 {
-    for (size_t i = 0; i < file->count; i++) {
-        const GfStTensor *from = &file->tensors[i];
-        GfStoreTensor *t = gf_store_find(s, from->name);
-        if (!t || t->mapped)
-            continue;
-        GF_TRY(check_shape(file, from, &t->type, diags));
-        GF_TRY(gf_safetensors_read_f32(file, from, t->data, diags));
-        ++*loaded;
-    }
-    return GF_OK;
+    const char *dot = strrchr(name, '.');
+    return dot ? (size_t)(dot - name) + 1 : 0;
 }
 
-GfStatus gf_store_load_over(GfStore *s, const char *path, size_t *loaded, GfDiags *diags)
+static bool share_module(const GfStoreTensor *a, const GfStoreTensor *b)
 {
-    GfSafetensors file;
-
-    *loaded = 0;
-    GF_TRY(gf_safetensors_open(&file, path, diags));
-    GfStatus status = load_over(s, &file, loaded, diags);
-    gf_safetensors_close(&file);
-    return status;
+    size_t length = module_length(a->name);
+    return length && length == module_length(b->name) && !strncmp(a->name, b->name, length);
 }
 
-void gf_store_reset_states(GfStore *s)
+/* Whether all of the parameters beside `t` are new. */
+static bool whole_module_is_fresh(const GfStore *s, const GfStoreTensor *t)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (s->tensors[i].kind == GF_TENSOR_STATE)
-            memset(s->tensors[i].data, 0, (size_t)s->tensors[i].count * sizeof(float));
+        if (s->tensors[i].kind == GF_TENSOR_PARAM && !s->tensors[i].fresh && share_module(&s->tensors[i], t))
+            return false;
+    return module_length(t->name) > 0;
 }
+
+/* "*.lora_A" for an adapter, "bert.pooler.dense.*" for a part that is wholly new, else the name. */
+static const char *fresh_pattern(const GfStore *s, const GfStoreTensor *t, GfArena *scratch)
+{
+    int length = (int)module_length(t->name);
+
+    if (gf_match(adapter_patterns, t->name))
+        return gf_arena_printf(scratch, "*.%s", t->name + length);
+    if (whole_module_is_fresh(s, t))
+        return gf_arena_printf(scratch, "%.*s*", length, t->name);
+    return t->name;
+}
+
+static bool is_among(const char *word, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(word, list[i]))
+            return true;
+    return false;
+}
+
+void gf_store_list_fresh(const GfStore *s, GfText *text)
+{
+    const char **seen = GF_NEW_ARRAY(text->arena, const char *, s->count + 1);
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->count && seen; i++) {
+        if (!s->tensors[i].fresh)
+            continue;
+        const char *pattern = fresh_pattern(s, &s->tensors[i], text->arena);
+        if (!pattern || is_among(pattern, seen, count))
+            continue;
+        gf_text_add(text, "%s%s", count ? ", " : "", pattern);
+        seen[count++] = pattern;
+    }
+}
+
+/* ---- later ---- */
 
 void gf_store_release(const GfStore *s, const GfStoreTensor *t)
 {
     if (t->mapped)
         gf_safetensors_release(&s->file, t->mapped);
+}
+
+/* ---- packed weights ---- */
+
+GfStatus gf_store_block(GfStore *s, int64_t bytes, const char *what, void **out, GfDiags *diags)
+{
+    GfMemory *list = gf_arena_grow(&s->arena, s->blocks, s->block_count, &s->block_capacity, sizeof *list);
+
+    *out = NULL;
+    if (!list)
+        return gf_fail_memory(diags);
+    s->blocks = list;
+    GF_TRY(gf_memory_map(&list[s->block_count], bytes, what, diags));
+    *out = list[s->block_count++].data;
+    return GF_OK;
+}
+
+void *gf_store_find_packed(const GfStore *s, const GfPacked *wanted)
+{
+    for (size_t i = 0; i < s->packed_count; i++) {
+        const GfPacked *p = &s->packed[i];
+        if (p->bytes == wanted->bytes && !strcmp(p->tensor, wanted->tensor) && !strcmp(p->structure, wanted->structure))
+            return p->data;
+    }
+    return NULL;
+}
+
+GfStatus gf_store_add_packed(GfStore *s, const GfPacked *packed, GfDiags *diags)
+{
+    GfPacked *list = gf_arena_grow(&s->arena, s->packed, s->packed_count, &s->packed_capacity, sizeof *list);
+
+    if (!list)
+        return gf_fail_memory(diags);
+    s->packed = list;
+    list[s->packed_count++] = (GfPacked){.tensor = gf_arena_strdup(&s->arena, packed->tensor),
+                                         .structure = gf_arena_strdup(&s->arena, packed->structure),
+                                         .bytes = packed->bytes,
+                                         .data = packed->data};
+    return s->arena.failed ? gf_fail_memory(diags) : GF_OK;
 }
 
 static GfStatus list_params(const GfStore *s, GfArena *scratch, GfStTensor **out, size_t *count)

@@ -27,6 +27,15 @@ typedef struct GfStoreTensor {
     float *data;              /* NULL until the store is filled */
 } GfStoreTensor;
 
+/* What a program has made of a frozen parameter once and for all: panels that
+ * its kernels read.  Programs over one store share it. */
+typedef struct GfPacked {
+    const char *tensor;    /* name of the parameter */
+    const char *structure; /* of the kernel that packs */
+    int64_t bytes;
+    void *data; /* in one of the store's blocks */
+} GfPacked;
+
 typedef struct GfStore {
     GfArena arena;
     GfStoreTensor *tensors; /* in order of declaration */
@@ -34,6 +43,10 @@ typedef struct GfStore {
     GfMemory memory;    /* of all tensors that are not mapped */
     GfSafetensors file; /* open while tensors lie in it */
     size_t fresh_count;
+    GfPacked *packed;
+    size_t packed_count, packed_capacity;
+    GfMemory *blocks; /* of what is packed */
+    size_t block_count, block_capacity;
 } GfStore;
 
 /* Where parameters come from.  All is borrowed for the call. */
@@ -60,17 +73,20 @@ GfStatus gf_store_declare(GfStore *store, const GfProgram *program, GfDiags *dia
  * shape or dtype; what gf_safetensors_open reports. */
 GfStatus gf_store_fill(GfStore *store, const GfStoreSource *source, GfDiags *diags);
 
-/* Values of tensors that a second file has (by the names of the store): for
- * adapters beside a base.  Returns how many through `loaded`. */
-GfStatus gf_store_load_over(GfStore *store, const char *path, size_t *loaded, GfDiags *diags);
-
-/* All states hold zeros again. */
-void gf_store_reset_states(GfStore *store);
-
 GfStoreTensor *gf_store_find(const GfStore *store, const char *name); /* or NULL */
+
+/* Add what was initialized and not loaded, as patterns: "bert.pooler.dense.*, *.lora_A". */
+void gf_store_list_fresh(const GfStore *store, GfText *text);
 
 /* Nobody reads the tensor for a while: give back pages that the file has anyway. */
 void gf_store_release(const GfStore *store, const GfStoreTensor *tensor);
+
+/* Memory that lives as long as the store; NULL for 0 bytes. */
+GfStatus gf_store_block(GfStore *store, int64_t bytes, const char *what, void **out, GfDiags *diags);
+
+/* What has been packed with this tensor, structure and size; or NULL. */
+void *gf_store_find_packed(const GfStore *store, const GfPacked *wanted);
+GfStatus gf_store_add_packed(GfStore *store, const GfPacked *packed, GfDiags *diags);
 
 /* Write all parameters, in order of declaration, as F32. */
 GfStatus gf_store_save(const GfStore *store, const char *path, GfDiags *diags);

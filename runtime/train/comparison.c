@@ -232,10 +232,11 @@ static GfStatus write(const GfComparison *c, const char *name, void (*print)(con
 
 GfStatus gf_comparison_write(const GfComparison *c, GfDiags *diags)
 {
+    const char *folder = c->session->job->training.output_dir;
     GfArena scratch;
 
     gf_arena_init(&scratch, diags->arena.allocator);
-    GfStatus status = gf_folder_make(c->session->job->training.output_dir, diags);
+    GfStatus status = gf_folder_make(folder, (GfLoc){.file = folder}, diags);
     if (status == GF_OK)
         status = write(c, "comparison.md", gf_comparison_markdown, &scratch, diags);
     if (status == GF_OK)

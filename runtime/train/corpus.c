@@ -4,6 +4,8 @@
 #include "runtime/data/generate.h"
 #include "runtime/io/file.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,18 +19,28 @@ static void lower_limit(int64_t *limit, const GfDim rows)
         *limit = rows.size;
 }
 
+/* What a node looks up: the table that it reads from, or adds to; NULL: nothing. */
+static const GfType *table_of(const GfNode *n)
+{
+    if (n->op == GF_OP_GATHER)
+        return &gf_operand(n, 0)->type;
+    return n->op == GF_OP_SCATTER_ADD ? &n->results[0].type : NULL;
+}
+
+/* Labels, types and starts fit by construction: frontend/graph/semantics.h. */
 GfModelLimits gf_model_limits(const GfGraph *graph)
 {
     GfModelLimits limits = {0};
 
     GF_EACH_NODE (n, graph) {
-        if (n->op != GF_OP_GATHER || gf_operand(n, 1)->node->op != GF_OP_INPUT)
+        const GfType *table = table_of(n);
+        if (!table || gf_operand(n, 1)->node->op != GF_OP_INPUT)
             continue;
         const char *input = gf_operand(n, 1)->node->name;
         if (!strcmp(input, "ids"))
-            lower_limit(&limits.ids, gf_operand(n, 0)->type.dims[0]);
+            lower_limit(&limits.ids, table->dims[0]);
         else if (!strcmp(input, "positions"))
-            lower_limit(&limits.positions, gf_operand(n, 0)->type.dims[0]);
+            lower_limit(&limits.positions, table->dims[0]);
     }
     return limits;
 }
@@ -96,24 +108,41 @@ static GfStatus generate_tokenizer(GfCorpus *c, const GfJob *job, GfDiags *diags
                               GF_UNCASED, c->arena.allocator, diags);
 }
 
+/* What is saved with the model is what it was trained with, whatever happens to the file since. */
+static GfStatus read_vocab(GfCorpus *c, GfDiags *diags)
+{
+    c->vocab_text = (GfText){.arena = &c->arena};
+    return gf_file_read(&c->arena, c->vocab, &c->vocab_text.data, &c->vocab_text.length, diags);
+}
+
+static GfStatus open_tokenizer(GfCorpus *c, const char *path, GfDiags *diags)
+{
+    GF_TRY(gf_tokenizer_open(&c->tokenizer, path, &c->arena, &c->vocab, diags));
+    GfStatus status = read_vocab(c, diags);
+    if (status != GF_OK)
+        gf_tokenizer_free(&c->tokenizer);
+    return status;
+}
+
 static GfStatus find_tokenizer(GfCorpus *c, const GfJob *job, GfDiags *diags)
 {
     const char *path = job->tokenizer ? job->tokenizer : job->checkpoint;
 
     if (path)
-        return gf_tokenizer_open(&c->tokenizer, path, &c->arena, &c->vocab, diags);
+        return open_tokenizer(c, path, diags);
     if (job->data.generate.given)
         return generate_tokenizer(c, job, diags);
     return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_KEY,
                    "the job needs a \"tokenizer\" (a vocab.txt or its folder), or a \"checkpoint\" that has one");
 }
 
-static GfStatus check_vocab(const GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
+GfStatus gf_limits_check_vocab(const GfModelLimits *limits, const GfTokenizer *tokenizer, const char *path,
+                               GfDiags *diags)
 {
-    if (!limits->ids || c->tokenizer.count <= (size_t)limits->ids)
+    if (!limits->ids || tokenizer->count <= (size_t)limits->ids)
         return GF_OK;
-    return gf_fail(diags, (GfLoc){.file = c->vocab ? c->vocab : "generated vocabulary"}, GF_ERR_TOKENIZER,
-                   "%zu tokens, but the model's table has %lld rows (vocab_size)", c->tokenizer.count,
+    return gf_fail(diags, (GfLoc){.file = path ? path : "generated vocabulary"}, GF_ERR_TOKENIZER,
+                   "%zu tokens, but the model's table has %lld rows (vocab_size)", tokenizer->count,
                    (long long)limits->ids);
 }
 
@@ -147,6 +176,18 @@ static const char *path_of(const GfJobData *data, GfSplit split)
     return paths[split];
 }
 
+/* Where a data file is, wherever a command is run from later. */
+static GfStatus resolve(GfCorpus *c, GfSplit split, const char *path, GfDiags *diags)
+{
+    char *full = realpath(path, NULL);
+
+    if (!full)
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be found: %s", strerror(errno));
+    c->files[split] = gf_arena_strdup(&c->arena, full);
+    free(full);
+    return c->files[split] ? GF_OK : gf_fail_memory(diags);
+}
+
 static GfStatus load_split(GfCorpus *c, const GfJob *job, GfSplit split, GfDiags *diags)
 {
     GfDatasetOptions options = {.tokenizer = &c->tokenizer,
@@ -159,7 +200,10 @@ static GfStatus load_split(GfCorpus *c, const GfJob *job, GfSplit split, GfDiags
         return GF_OK;
     if (job->data.generate.given)
         return generate_split(c, job, split, &options, diags);
-    return path ? gf_dataset_read(&c->splits[split], &c->arena, path, &options, diags) : GF_OK;
+    if (!path)
+        return GF_OK;
+    GF_TRY(gf_dataset_read(&c->splits[split], &c->arena, path, &options, diags));
+    return resolve(c, split, path, diags);
 }
 
 static bool needs_texts(const GfJob *job)
@@ -178,7 +222,7 @@ static GfStatus load(GfCorpus *c, const GfJob *job, const GfModelLimits *limits,
         return GF_OK;
     GF_TRY(find_tokenizer(c, job, diags));
     c->has_tokenizer = true;
-    GF_TRY(check_vocab(c, limits, diags));
+    GF_TRY(gf_limits_check_vocab(limits, &c->tokenizer, c->vocab, diags));
     for (GfSplit split = 0; split < GF_SPLIT_COUNT; split++)
         GF_TRY(load_split(c, job, split, diags));
     return GF_OK;

@@ -14,6 +14,11 @@ typedef struct GfModelLimits {
 
 GfModelLimits gf_model_limits(const GfGraph *graph);
 
+/* Every token has its row.  `path` names the vocabulary in errors; NULL: a generated one.
+ * Errors: GF_ERR_TOKENIZER. */
+GfStatus gf_limits_check_vocab(const GfModelLimits *limits, const GfTokenizer *tokenizer, const char *path,
+                               GfDiags *diags);
+
 typedef enum GfSplit { GF_SPLIT_TRAIN, GF_SPLIT_VALIDATION, GF_SPLIT_TEST, GF_SPLIT_COUNT } GfSplit;
 
 extern const char *const gf_split_names[GF_SPLIT_COUNT]; /* "train", "validation", "test" */
@@ -22,11 +27,12 @@ typedef struct GfCorpus {
     GfArena arena; /* of everything below but the tokenizer */
     GfTokenizer tokenizer;
     bool has_tokenizer;
-    const char *vocab;                /* the tokenizer's vocab.txt: a path, or, for generated texts, NULL */
-    GfText vocab_text;                /* then: its content */
-    size_t max_length;                /* of a text, in tokens */
-    GfDataset splits[GF_SPLIT_COUNT]; /* no examples: not given */
-    size_t fixed_batch;               /* > 0: train is in batches of this size, in their own order */
+    const char *vocab;                 /* the tokenizer's vocab.txt: a path, or, for generated texts, NULL */
+    GfText vocab_text;                 /* its content */
+    size_t max_length;                 /* of a text, in tokens */
+    GfDataset splits[GF_SPLIT_COUNT];  /* no examples: not given */
+    const char *files[GF_SPLIT_COUNT]; /* absolute paths; NULL: not from a file of texts */
+    size_t fixed_batch;                /* > 0: train is in batches of this size, in their own order */
 } GfCorpus;
 
 /* Load what `job` names; classes are job->data.labels.  On error nothing needs closing.

@@ -22,8 +22,8 @@ GfStatus gf_evaluator_init(GfEvaluator *evaluator, GfArena *arena, const GfDatas
                            GfDiags *diags);
 
 /* Run all of the data set through `evaluate`, a program with outputs loss and
- * logits.  What it has packed of the parameters is packed anew.  Keeps a
- * confusion matrix, no logits. */
+ * logits.  Keeps a confusion matrix, no logits.
+ * Errors: GF_ERR_VALUE a loss that is not finite, a logit that is not a number. */
 GfStatus gf_evaluate(GfEvaluator *evaluator, GfExec *evaluate, GfEvaluation *out, GfDiags *diags);
 
 #endif

@@ -40,19 +40,32 @@ static GfStatus read_model(GfRun *r, const char *folder, GfDiags *diags)
     return gf_variant_load(&r->variant, variant, NULL, 0, diags);
 }
 
+/* A text is no longer than the model has positions for. */
+static GfStatus read_max_length(GfRun *r, const GfModelLimits *limits, GfDiags *diags)
+{
+    const int64_t most = limits->positions;
+    int64_t length = most;
+
+    GF_TRY(gf_json_get_int_in(&r->doc, r->doc.root, "max_length", GF_OPTIONAL, 0, 1 << 20, &length, diags));
+    if (most && (length == 0 || length > most))
+        return gf_fail(diags, gf_json_loc(&r->doc, gf_json_find(&r->doc, r->doc.root, "max_length")), GF_ERR_VALUE,
+                       "max_length is %lld, but the model has %lld positions", (long long)length, (long long)most);
+    r->max_length = (size_t)length;
+    return GF_OK;
+}
+
 static GfStatus open(GfRun *r, const char *folder, GfDiags *diags)
 {
     const char *record, *vocab;
-    int64_t max_length = 0;
 
     GF_TRY(check_folder(r, folder, &record, diags));
     GF_TRY(gf_json_read_file(&r->doc, record, diags));
-    GF_TRY(gf_json_get_int_in(&r->doc, r->doc.root, "max_length", GF_OPTIONAL, 0, 1 << 20, &max_length, diags));
-    r->max_length = (size_t)max_length;
     GF_TRY(read_model(r, folder, diags));
+    GfModelLimits limits = gf_model_limits(r->model.graph);
+    GF_TRY(read_max_length(r, &limits, diags));
     GF_TRY(gf_tokenizer_open(&r->tokenizer, folder, &r->arena, &vocab, diags));
     r->has_tokenizer = true;
-    return GF_OK;
+    return gf_limits_check_vocab(&limits, &r->tokenizer, vocab, diags);
 }
 
 GfStatus gf_run_open(GfRun *r, const char *folder, GfDiags *diags)

@@ -99,19 +99,6 @@ static GfStatus write_config(Save *s)
 
 /* ---- tokenizer ---- */
 
-static GfStatus write_vocab(Save *s)
-{
-    const GfCorpus *c = s->what->corpus;
-    GfText text = c->vocab_text;
-    size_t length;
-
-    if (!c->vocab)
-        return write_text(s, "vocab.txt", &text);
-    GF_TRY(gf_file_read(s->scratch, c->vocab, &text.data, &length, s->diags));
-    text.length = length;
-    return write_text(s, "vocab.txt", &text);
-}
-
 static GfStatus write_tokenizer(Save *s)
 {
     const GfCorpus *c = s->what->corpus;
@@ -125,26 +112,22 @@ static GfStatus write_tokenizer(Save *s)
         gf_text_add(&text, ",\n  \"model_max_length\": %zu", c->max_length);
     gf_text_add(&text, "\n}\n");
     GF_TRY(write_text(s, "tokenizer_config.json", &text));
-    return write_vocab(s);
+    return write_text(s, "vocab.txt", &c->vocab_text);
 }
 
 /* ---- graft.json ---- */
 
-/* Where a data file is, wherever the command is run from later. */
-static GfStatus add_path(Save *s, GfText *text, const char *key, const char *path)
+static void add_files(Save *s, GfText *text)
 {
-    if (!path)
-        return GF_OK;
-    char *full = realpath(path, NULL);
-    if (!full)
-        return gf_fail(s->diags, (GfLoc){.file = path}, GF_ERR_IO, "has gone away during the training");
-    gf_text_add(text, ", \"%s\": ", key);
-    gf_json_quote(text, full);
-    free(full);
-    return GF_OK;
+    for (GfSplit i = 0; i < GF_SPLIT_COUNT; i++) {
+        if (!s->what->corpus->files[i])
+            continue;
+        gf_text_add(text, ", \"%s\": ", gf_split_names[i]);
+        gf_json_quote(text, s->what->corpus->files[i]);
+    }
 }
 
-static GfStatus add_data(Save *s, GfText *text)
+static void add_data(Save *s, GfText *text)
 {
     const GfJobData *d = &s->what->job->data;
     const GfJobGenerate *g = &d->generate;
@@ -152,15 +135,12 @@ static GfStatus add_data(Save *s, GfText *text)
     if (g->given) {
         gf_text_add(text, ",\n  \"generate\": {\"seed\": %lld, \"train\": %lld, \"validation\": %lld, \"test\": %lld}",
                     (long long)g->seed, (long long)g->train, (long long)g->validation, (long long)g->test);
-        return GF_OK;
+        return;
     }
     gf_text_add(text, ",\n  \"data\": {\"format\": ");
     gf_json_quote(text, d->format);
-    GF_TRY(add_path(s, text, "train", d->train));
-    GF_TRY(add_path(s, text, "validation", d->validation));
-    GF_TRY(add_path(s, text, "test", d->test));
+    add_files(s, text);
     gf_text_add(text, "}");
-    return GF_OK;
 }
 
 static GfStatus write_record(Save *s)
@@ -172,7 +152,7 @@ static GfStatus write_record(Save *s)
     gf_text_add(&text, ",\n  \"variant\": ");
     gf_json_quote(&text, s->what->variant->name);
     gf_text_add(&text, ",\n  \"max_length\": %zu", s->what->corpus->max_length);
-    GF_TRY(add_data(s, &text));
+    add_data(s, &text);
     gf_text_add(&text, "\n}\n");
     return write_text(s, "graft.json", &text);
 }
@@ -186,7 +166,7 @@ static GfStatus save(Save *s)
 
     if (s->scratch->failed)
         return gf_fail_memory(s->diags);
-    GF_TRY(gf_folder_make(s->folder, s->diags));
+    GF_TRY(gf_folder_make(s->folder, (GfLoc){.file = s->folder}, s->diags));
     GF_TRY(gf_store_save(s->what->store, weights, s->diags));
     GF_TRY(write_config(s));
     GF_TRY(write_tokenizer(s));

@@ -49,11 +49,9 @@ static double progress(const GfSchedule *s, int64_t step)
 
 double gf_schedule_rate(const GfSchedule *schedule, int64_t step)
 {
-    if (schedule->kind == GF_SCHEDULE_CONSTANT)
-        return schedule->base;
     if (step < schedule->warmup)
         return schedule->base * (double)step / (double)schedule->warmup;
-    if (schedule->kind == GF_SCHEDULE_CONSTANT_WITH_WARMUP)
+    if (schedule->kind == GF_SCHEDULE_CONSTANT || schedule->kind == GF_SCHEDULE_CONSTANT_WITH_WARMUP)
         return schedule->base;
     double x = progress(schedule, step);
     if (schedule->kind == GF_SCHEDULE_LINEAR)

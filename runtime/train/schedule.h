@@ -4,7 +4,8 @@
 
 #include "ir/diag.h"
 
-/* X(id, text): the names of TrainingArguments.lr_scheduler_type. */
+/* X(id, text): the names of TrainingArguments.lr_scheduler_type.  Unlike there,
+ * "constant" takes warm-up too, and is then "constant_with_warmup". */
 #define GF_SCHEDULE_TABLE(X)                                                                                           \
     X(LINEAR, "linear")                                                                                                \
     X(COSINE, "cosine")                                                                                                \
@@ -21,7 +22,7 @@ typedef enum GfScheduleKind {
 typedef struct GfSchedule {
     GfScheduleKind kind;
     double base;    /* the rate at its highest, learning_rate */
-    int64_t warmup; /* optimizer steps of the rise from 0, >= 0; "constant" has none */
+    int64_t warmup; /* optimizer steps of the rise from 0, >= 0 */
     int64_t total;  /* optimizer steps planned, >= 1 */
 } GfSchedule;
 

@@ -1,6 +1,7 @@
 /* session.c -- see session.h. */
 #include "runtime/train/session.h"
 
+#include "runtime/io/folder.h"
 #include "runtime/train/history.h"
 #include "runtime/train/run.h"
 
@@ -57,12 +58,72 @@ static GfStatus start_threads(GfSession *s, uint32_t threads, GfDiags *diags)
     return gf_pool_new(threads, s->arena.allocator, &s->pool, diags);
 }
 
+static GfStatus check_variants(const GfSession *s, GfDiags *diags)
+{
+    for (size_t i = 0; i < s->job->variant_count; i++)
+        GF_TRY(gf_recipe_check(&s->job->variants[i].variant, s->model.graph, diags));
+    return GF_OK;
+}
+
+/* ---- output folders ---- */
+
+/* Whether `text` was read from training.output_dir of `object`; then where. */
+static bool is_from(const GfJson *doc, const cJSON *training, const char *text, GfLoc *loc)
+{
+    const cJSON *node = gf_json_find(doc, training, "output_dir");
+
+    if (!node || node->valuestring != text)
+        return false;
+    *loc = gf_json_loc(doc, node);
+    return true;
+}
+
+/* Where an output_dir was given: the string is that of its document. */
+static GfLoc output_loc(const GfJob *job, const GfVariant *variant, const char *text)
+{
+    const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
+    GfLoc loc = gf_json_loc(&job->doc, job->doc.root);
+
+    if (is_from(&job->sets, gf_json_find(&job->sets, job->sets.root, "training"), text, &loc) ||
+        is_from(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), text, &loc) ||
+        (variant && is_from(&variant->doc, variant->training, text, &loc)))
+        return loc;
+    for (const cJSON *item = cJSON_IsArray(items) ? items->child : NULL; item; item = item->next)
+        if (is_from(&job->doc, gf_json_find(&job->doc, item, "training"), text, &loc))
+            break;
+    return loc;
+}
+
+static GfStatus probe_output(GfSession *s, const GfJobVariant *v, const char *folder, GfDiags *diags)
+{
+    GfLoc loc = output_loc(s->job, v ? &v->variant : NULL, folder);
+
+    if (!*folder)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "output_dir is empty: name a folder for what is trained");
+    const char *path = v ? gf_path_join(&s->arena, folder, v->variant.name) : folder;
+    return path ? gf_folder_probe(path, loc, diags) : gf_fail_memory(diags);
+}
+
+/* Before hours of training, not after them. */
+static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
+{
+    GF_TRY(probe_output(s, NULL, s->job->training.output_dir, diags));
+    for (size_t i = 0; i < s->job->variant_count; i++)
+        GF_TRY(probe_output(s, &s->job->variants[i], s->job->variants[i].training.output_dir, diags));
+    return GF_OK;
+}
+
+/* ---- all ---- */
+
 static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
 {
     GF_TRY(open_checkpoint(s, diags));
+    GF_TRY(gf_job_check_files(s->job, diags));
     GF_TRY(load_model(s, diags));
+    GF_TRY(check_variants(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
     GF_TRY(gf_backend_find(s->job->target, &s->backend, diags));
+    GF_TRY(probe_outputs(s, diags));
     return start_threads(s, threads, diags);
 }
 
@@ -170,7 +231,8 @@ static GfStatus train(Run *run)
 {
     const GfSession *s = run->session;
     GfTrainEvents events = {.self = run, .step = on_step, .epoch = on_epoch};
-    GfTrainerOptions options = {.training = &run->variant->training,
+    GfTrainerOptions options = {.name = run->variant->variant.name,
+                                .training = &run->variant->training,
                                 .steps = &run->steps,
                                 .train = split_of(s, GF_SPLIT_TRAIN),
                                 .fixed_batch = s->corpus.fixed_batch,
@@ -198,7 +260,11 @@ static GfStatus evaluate(Run *run)
     r->split = test ? GF_SPLIT_TEST : GF_SPLIT_VALIDATION;
     GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data, (size_t)run->variant->training.per_device_eval_batch_size,
                              run->diags));
-    return gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
+    GfStatus status = gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
+    if (status != GF_OK)
+        gf_note(run->diags, "%s, after step %lld, on the %s split", r->name, (long long)r->train.step,
+                gf_split_names[r->split]);
+    return status;
 }
 
 static GfStatus save(Run *run)
@@ -228,8 +294,8 @@ static GfStatus run_variant(Run *run)
     GF_TRY(train(run));
     r->train = run->trainer.state;
     r->epochs = (double)r->train.epoch + (double)r->train.position / (double)run->trainer.batcher.batches;
-    GF_TRY(evaluate(run));
-    return save(run);
+    GF_TRY(save(run)); /* first: what comes after may fail */
+    return evaluate(run);
 }
 
 GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *events, GfVariantResult *result,

@@ -1,9 +1,10 @@
 /* session.h -- a job at work: model, data and threads, and each variant's run.
  *
  *   gf_session_open(&s, &job, threads)
- *   for each variant: gf_session_train(&s, i, ...)   compile, train, test, save
+ *   for each variant: gf_session_train(&s, i, ...)   compile, train, save, test
  *   gf_session_close(&s)
  *
+ * All that can be checked before a training is checked by gf_session_open.
  * Reports through callbacks; prints nothing.
  */
 #ifndef GF_RUNTIME_TRAIN_SESSION_H
@@ -46,13 +47,16 @@ typedef struct GfSessionEvents {
     GfTrainEvents train;
 } GfSessionEvents;
 
-/* Load model and data.  threads 0: the job's, else gf_pool_default_threads.
- * `job` outlives the session.  On error nothing needs closing. */
+/* Load model and data, check the variants against the model, make the output
+ * folders.  threads 0: the job's, else gf_pool_default_threads.  `job` outlives
+ * the session.  On error nothing needs closing.
+ * Errors: those of the files; GF_ERR_NAME a variant of another model; GF_ERR_VALUE
+ * no output_dir, GF_ERR_IO one that cannot be written to. */
 GfStatus gf_session_open(GfSession *session, const GfJob *job, uint32_t threads, GfDiags *diags);
 void gf_session_close(GfSession *session);
 
-/* Train variant `index` of the job, evaluate it and save it to
- * output_dir/<variant>.  result's strings live in the session's arena. */
+/* Train variant `index` of the job, save it to output_dir/<variant> and evaluate
+ * it.  result's strings live in the session's arena. */
 GfStatus gf_session_train(GfSession *session, size_t index, const GfSessionEvents *events, GfVariantResult *result,
                           GfDiags *diags);
 

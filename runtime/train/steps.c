@@ -43,12 +43,11 @@ static GfStatus compile_in(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimi
                            GfProgram **out, GfDiags *diags)
 {
     GfRecipe r = recipe_of(o, limits);
-    GfCompileOptions options = {.threads = gf_pool_threads(o->pool)};
     GfGraph *g;
 
     GfStatus status = run_passes(o, recipe(&r, scratch), scratch, &g, diags);
     if (status == GF_OK)
-        status = o->backend->compile(g, &options, scratch->allocator, out, diags);
+        status = o->backend->compile(g, &(GfCompileOptions){0}, scratch->allocator, out, diags);
     gf_graph_free(g);
     return status;
 }

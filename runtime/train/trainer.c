@@ -89,6 +89,27 @@ static GfStatus run_micros(GfTrainer *t, int64_t count, GfStepReport *r, GfDiags
     return GF_OK;
 }
 
+static const char *name_of(const GfTrainer *t)
+{
+    return t->options.name ? t->options.name : "the model";
+}
+
+/* What has left the finite numbers never comes back. */
+static GfStatus check_finite(const GfTrainer *t, const GfStepReport *r, GfDiags *diags)
+{
+    bool loss = isfinite(r->loss);
+
+    if (loss && isfinite(r->grad_norm))
+        return GF_OK;
+    gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "%s, step %lld: the %s is %g", name_of(t), (long long)r->step,
+            loss ? "gradient norm" : "loss", loss ? r->grad_norm : r->loss);
+    if (r->step == 1)
+        gf_note(diags, "nothing has been updated before: look for such values in the checkpoint");
+    else
+        gf_note(diags, "a smaller learning_rate, more warm-up or a smaller max_grad_norm may help");
+    return GF_ERR_VALUE;
+}
+
 static void advance(GfTrainer *t, int64_t micros, const GfStepReport *r)
 {
     GfTrainState *s = &t->state;
@@ -149,6 +170,7 @@ GfStatus gf_trainer_step(GfTrainer *t, GfStepReport *report, GfDiags *diags)
     int64_t left = (int64_t)t->batcher.batches - t->state.position;
     int64_t micros = left < a->gradient_accumulation_steps ? left : a->gradient_accumulation_steps;
     GF_TRY(run_micros(t, micros, &r, diags));
+    GF_TRY(check_finite(t, &r, diags));
     r.seconds = gf_now() - start;
     advance(t, micros, &r);
     r.epoch = epochs_done(t);
@@ -167,7 +189,10 @@ static bool is_due(GfStrategy strategy, int64_t every, int64_t step, bool epoch_
 static GfStatus evaluate(GfTrainer *t, GfEpochReport *r, GfDiags *diags)
 {
     r->evaluated = true;
-    return gf_evaluate(&t->evaluator, t->options.steps->evaluate.exec, &r->evaluation, diags);
+    GfStatus status = gf_evaluate(&t->evaluator, t->options.steps->evaluate.exec, &r->evaluation, diags);
+    if (status != GF_OK)
+        gf_note(diags, "%s, after step %lld, on the validation split", name_of(t), (long long)r->step);
+    return status;
 }
 
 static GfStatus report_epoch(GfTrainer *t, bool evaluated, GfDiags *diags)

@@ -53,6 +53,7 @@ typedef struct GfTrainEvents {
 } GfTrainEvents;
 
 typedef struct GfTrainerOptions {
+    const char *name; /* of the variant, for errors; NULL: "the model" */
     const GfTraining *training;
     GfSteps *steps;
     const GfDataset *train;
@@ -80,10 +81,12 @@ size_t gf_train_batch_size(const GfTraining *training, size_t fixed_batch);
  * Errors: GF_ERR_VALUE an unknown schedule, no steps at all. */
 GfStatus gf_trainer_init(GfTrainer *trainer, GfArena *arena, const GfTrainerOptions *options, GfDiags *diags);
 
-/* Run from where trainer->state stands to the last step. */
+/* Run from where trainer->state stands to the last step.
+ * Errors: GF_ERR_VALUE a loss or gradient norm that is not finite. */
 GfStatus gf_trainer_run(GfTrainer *trainer, GfDiags *diags);
 
-/* One optimizer step; `report` may be NULL.  Not past max_steps. */
+/* One optimizer step; `report` may be NULL.  Not past max_steps.
+ * Errors: GF_ERR_VALUE a loss or gradient norm that is not finite. */
 GfStatus gf_trainer_step(GfTrainer *trainer, GfStepReport *report, GfDiags *diags);
 
 #endif

@@ -3,8 +3,8 @@
 
     speed.py --graft build/release/graft --checkpoint DIR --data DIR [--steps 40] [--rounds 3] --out FILE.json
 
-For each variant the two take turns (graft, PyTorch, graft, ...), `rounds` times
-`steps` optimizer steps each.  A side's figure is the median seconds of all its
+In each of `rounds` rounds every variant takes `steps` optimizer steps with graft,
+then with PyTorch.  A side's figure is the median seconds of all its
 steps, the first three of a round left out.  The peer is peer_speed.py: packed
 linears, attention padded to the batch's longest text, fused AdamW.
 """
@@ -47,18 +47,23 @@ def peer_steps(args, variant, batches, folder):
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(out) as f:
         result = json.load(f)
-    return result["step_seconds"], result
+    return result["step_seconds"]
 
 
-def compare(args, variant, batches, folder):
-    ours, theirs, peer = [], [], None
+def measure(args, batches, folder):
+    """Step seconds of each variant and side; all take a turn in every round, so that drift hits all alike."""
+    ours, theirs = {v: [] for v in args.variants}, {v: [] for v in args.variants}
     for _ in range(args.rounds):
-        ours += graft_steps(args, variant, batches, folder)[WARM_UP:]
-        seconds, peer = peer_steps(args, variant, batches, folder)
-        theirs += seconds
+        for variant in args.variants:
+            ours[variant] += graft_steps(args, variant, batches, folder)[WARM_UP:]
+            theirs[variant] += peer_steps(args, variant, batches, folder)
+    return ours, theirs
+
+
+def summarize(args, variant, ours, theirs):
     g, p = statistics.median(ours), statistics.median(theirs)
     row = dict(variant=variant, graft_ms=1e3 * g, pytorch_ms=1e3 * p, graft_examples_per_second=args.batch / g,
-               pytorch_examples_per_second=args.batch / p, ratio=p / g, torch=peer.get("torch"))
+               pytorch_examples_per_second=args.batch / p, ratio=p / g)
     print("%-10s  graft %7.1f ms  %6.0f examples/s   PyTorch %7.1f ms  %6.0f examples/s   ratio %.2f"
           % (variant, row["graft_ms"], row["graft_examples_per_second"], row["pytorch_ms"],
              row["pytorch_examples_per_second"], row["ratio"]), flush=True)
@@ -83,7 +88,8 @@ def main():
         subprocess.run([sys.executable, os.path.join(HERE, "peer_speed.py"), "--checkpoint", args.checkpoint, "--data",
                         args.data, "--batch", str(args.batch), "--steps", str(args.steps), "--make-batches", batches],
                        check=True, stdout=subprocess.DEVNULL)
-        rows = [compare(args, v, batches, folder) for v in args.variants]
+        ours, theirs = measure(args, batches, folder)
+    rows = [summarize(args, v, ours[v], theirs[v]) for v in args.variants]
     by = {r["variant"]: r for r in rows}
     if "full" in by and "lora" in by:
         print("a lora step takes %.2f of a full step" % (by["lora"]["graft_ms"] / by["full"]["graft_ms"]))

@@ -39,6 +39,12 @@ expect 0 out "trainable params: 451,596 || all params: 109,933,836 || trainable%
 expect 0 out "trainable params: 66,955,010 || all params: 66,955,010 || trainable%: 100.0000" \
     compile "$models/distilbert.json"
 
+# A pass blames the line of the model, by the path that was given.
+mkdir "$folder/dir"
+sed 's/"tanh", "in": \["cls"\]/"max", "in": ["cls", "cls"]/' "$bert" >"$folder/dir/max.json"
+expect 1 err "$folder/dir/max.json:100:5: error GF0301: 'max' has no gradient" compile "$folder/dir/max.json"
+expect 1 err '  100 |     { "op": "max", "in": ["cls", "cls"]' compile "$folder/dir/max.json"
+
 # The whole step as text that reads back, as a drawing, into a file.
 small="--set num_hidden_layers=2"
 for variant in full classifier lora; do
@@ -55,10 +61,17 @@ expect 0 out "parameters train" inspect "$folder/step.gir"
 expect 0 out "attach-lora" compile "$bert" --variant "$lora" $small --stats
 expect 0 err "plan-memory" compile "$bert" $small --emit ir --stats
 expect 0 out "graph @step" compile "$bert" $small --emit ir --passes ""
+expect 0 out "trainable params: 443,906 || all params: 109,926,146 || trainable%: 0.4038" \
+    compile "$bert" --variant "$lora" --passes=dce
+expect 0 out "dropout=0.1},dce" compile "$bert" --variant "$lora" --passes=dce
+expect 0 out "dropout=0.1}" compile "$bert" --variant "$lora" --passes ""
+expect 0 out "graph @step(tokens<=16, seqs<=16)" compile "$bert" $small --tokens 16 --emit ir
+expect 0 out "behind those of the variant" compile --help
 expect 0 out "109,483,778 of 109,483,778 parameters train" inspect "$bert"
 expect 0 out "peft keeps the original head" compile --help
 
 # What is wrong, and where.
+sed "s,../bert.json,no.json," "$models/jobs/demo.json" | sed "s,\.\./variants,$models/variants," >"$folder/demo.json"
 expect 2 err "needs MODEL.json" compile
 expect 2 err "did you mean 'ir'?" compile "$bert" --emit irr
 expect 2 err "--count cannot be 'all'" compile "$bert" --count all
@@ -68,7 +81,15 @@ expect 1 err "did you mean 'num_labels'?" compile "$bert" --set num_label=6
 expect 1 err "error GF0401" compile "$bert" $small --target cud --emit ir
 expect 1 err "lora.json:6:25: error GF0104: no linear of the model is called 'query'" \
     compile "$models/distilbert.json" --variant "$lora"
-expect 1 err "this is no model" compile "$lora"
+expect 1 err "this is no model: it is a variant" compile "$lora"
+expect 1 err "this is no model: it is a job" compile "$models/jobs/demo.json"
+expect 1 err "\`graft train\` takes it" inspect "$models/jobs/demo.json"
+expect 1 err "this is no variant: it is a model" compile "$bert" --variant "$bert"
+expect 1 err "this is no job: it is a model" train "$bert"
+expect 1 err "'no/vocab.txt' cannot be opened" train "$models/jobs/demo.json" --set tokenizer=no/vocab.txt
+expect 1 err "demo.json:4:12: error GF0002" train "$folder/demo.json"
+expect 1 err "'alpha' must be greater than 0" compile "$bert" --variant "$lora" --set lora.alpha=0
+expect 2 err "--tokens must be at least --seqs" compile "$bert" --tokens=1 --seqs=32
 expect 1 err "cannot be opened" compile "$folder/missing.json"
 echo '{"model_type": "gpt2"}' >"$folder/config.json"
 expect 1 err "config.json:1:16: error GF0103: this is the config of a \"gpt2\" model" compile "$bert" --config "$folder"

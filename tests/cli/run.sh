@@ -45,6 +45,10 @@ expect 2 err "did you mean '--passes'?" opt --pases=cse "$folder/loose.gir"
 expect 1 err "cannot be opened" opt "$folder/missing.gir"
 expect 1 err "wrong.gir:4:10: error GF0202: 'nag' is no op" opt "$folder/wrong.gir"
 expect 1 err "error GF0301" opt "$folder/loose.gir" --passes=csee
+expect 2 err "the passes that run: cse, dce" opt "$folder/loose.gir" --passes=cse,dce --print-after=fold
+expect 2 err "no pass runs without --passes=LIST" opt "$folder/loose.gir" --print-after=fold
+expect 2 err "'-o' needs a value: -o PATH" compile "$folder/loose.gir" -o
+expect 2 err "has no option '-x'" opt "$folder/loose.gir" -x
 expect 2 err "did you mean 'cse'?" opt "$folder/loose.gir" --print-after=csee
 expect 0 err "cse" opt "$folder/loose.gir" --passes=cse --stats
 expect 0 err "// after cse" opt "$folder/loose.gir" --passes=cse --print-after=changed

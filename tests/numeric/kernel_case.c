@@ -120,7 +120,7 @@ static void open_oracle(Check *k)
 static void compile(Check *k)
 {
     const GfBackend *backend;
-    GfCompileOptions options = {.threads = 1, .features = k->c->processor};
+    GfCompileOptions options = {.features = k->c->processor};
     Run r;
 
     prepare_graph(k, &r, &backend);
@@ -423,7 +423,7 @@ void kernel_check(const KernelCase *c)
 void kernel_check_closed(const char *lines, int64_t m, int64_t n, const char *processor)
 {
     const KernelCase c = {.lines = lines, .m = m, .k = n, .processor = processor};
-    GfCompileOptions options = {.threads = 1, .features = processor};
+    GfCompileOptions options = {.features = processor};
     Check *k = calloc(1, sizeof *k);
     const GfBackend *backend;
     GfArena arena;

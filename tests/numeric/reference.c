@@ -10,8 +10,10 @@
  * held against the gradient of the key's weight, and AdamW, which turns any noise
  * into steps of the learning rate, may have moved it by as much.
  *
+ * Sizes must be equal, and every trainable tensor must have its reference.
+ *
  *   --plant ERROR   commit an error on purpose; the test must then fail:
- *                   swapped-row, missing-scale, schedule
+ *                   swapped-row, missing-scale, schedule, short-logits, short-gradient, unchecked
  *   --run NAME      this run of golden.json alone
  *   --verbose       report what passes too
  *
@@ -32,9 +34,19 @@
 #define LOSSES 2e-6
 #define NORMS 1e-5
 
-typedef enum Plant { PLANT_NOTHING, PLANT_SWAPPED_ROW, PLANT_MISSING_SCALE, PLANT_SCHEDULE, PLANT_COUNT } Plant;
+typedef enum Plant {
+    PLANT_NOTHING,
+    PLANT_SWAPPED_ROW,
+    PLANT_MISSING_SCALE,
+    PLANT_SCHEDULE,
+    PLANT_SHORT_LOGITS,
+    PLANT_SHORT_GRADIENT,
+    PLANT_UNCHECKED,
+    PLANT_COUNT
+} Plant;
 
-static const char *const plant_names[PLANT_COUNT] = {"", "swapped-row", "missing-scale", "schedule"};
+static const char *const plant_names[PLANT_COUNT] = {
+    "", "swapped-row", "missing-scale", "schedule", "short-logits", "short-gradient", "unchecked"};
 
 typedef struct Test {
     GfArena arena;
@@ -233,6 +245,52 @@ static GfStatus read_reference(Run *r, const GfSafetensors *file, size_t i, doub
     return gf_safetensors_read_f64(file, &file->tensors[i], *out, r->test->diags);
 }
 
+/* Elements of an output; one less where an error is planted. */
+static size_t output_count(const Run *r, const char *output, Plant plant)
+{
+    int64_t count = output ? gf_exec_output_count(r->steps.update.exec, output) : 0;
+    return (size_t)(r->test->plant == plant && count ? count - 1 : count);
+}
+
+/* Equal, or the tensor fails and is not read. */
+static bool check_count(Run *r, const char *what, size_t count, size_t reference)
+{
+    if (count == reference && count > 0)
+        return true;
+    const char *text = gf_arena_printf(&r->arena, "%s: %zu elements for %zu", what, count, reference);
+    tally_check(&r->test->tally, text ? text : what, INFINITY, 0);
+    return false;
+}
+
+/* Whether a file of the reference has the tensor that the graph calls `name`. */
+static bool has_reference(Run *r, const GfSafetensors *file, const char *name)
+{
+    size_t first = r->test->plant == PLANT_UNCHECKED; /* then the first one is overlooked */
+
+    for (size_t i = first; i < file->count; i++) {
+        const char *theirs = golden_name(&r->arena, file->tensors[i].name);
+        if (theirs && strcmp(theirs, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_references(Run *r, const GfSafetensors *file, const char *what)
+{
+    const GfStore *store = &r->steps.store;
+    size_t trainable = 0;
+
+    for (size_t i = 0; i < store->count; i++) {
+        const GfStoreTensor *t = &store->tensors[i];
+        if (t->kind != GF_TENSOR_PARAM || !t->updated)
+            continue;
+        trainable++;
+        if (!has_reference(r, file, t->name))
+            tally_check(&r->test->tally, describe(r, what, t->name), INFINITY, 0);
+    }
+    tally_number(&r->test->tally, what, 0, (double)file->count, (double)trainable, 0);
+}
+
 static GfStatus compare_gradient(Run *r, size_t i)
 {
     const GfStTensor *t = &r->golden->gradients.tensors[i];
@@ -242,12 +300,16 @@ static GfStatus compare_gradient(Run *r, size_t i)
     const char *what = describe(r, "gradient", name);
     double *reference;
 
+    if (!name || !output)
+        return gf_fail_memory(r->test->diags);
     GF_TRY(read_reference(r, &r->golden->gradients, i, &reference));
+    if (!check_count(r, what, output_count(r, output, PLANT_SHORT_GRADIENT), t->count))
+        return GF_OK;
     if (r->test->plant == PLANT_SWAPPED_ROW && strcmp(name, "classifier.weight") == 0)
         values = swap_rows(r, values, t);
     if (!values)
-        tally_check(&r->test->tally, what, INFINITY, 0);
-    else if (is_key_bias(name))
+        return gf_fail_memory(r->test->diags);
+    if (is_key_bias(name))
         tally_check(&r->test->tally, what, distance_of(values, reference, t->count),
                     GRADIENTS * weight_norm(r, t->name));
     else
@@ -259,14 +321,14 @@ static GfStatus compare_final(Run *r, size_t i)
 {
     const GfStTensor *t = &r->golden->final.tensors[i];
     const char *name = golden_name(&r->arena, t->name);
-    const GfStoreTensor *ours = gf_store_find(&r->steps.store, name);
+    const GfStoreTensor *ours = name ? gf_store_find(&r->steps.store, name) : NULL;
     const char *what = describe(r, "final value", name);
     double *reference;
 
     GF_TRY(read_reference(r, &r->golden->final, i, &reference));
-    if (!ours || (size_t)ours->count != t->count)
-        tally_check(&r->test->tally, what, INFINITY, 0);
-    else if (is_key_bias(name))
+    if (!check_count(r, what, ours ? (size_t)ours->count : 0, t->count))
+        return GF_OK;
+    if (is_key_bias(name))
         tally_check(&r->test->tally, what, distance_of(ours->data, reference, t->count),
                     2 * rate_sum(r->golden) * sqrt((double)t->count));
     else
@@ -288,14 +350,22 @@ static void compare_step(Run *r, size_t i, const GfStepReport *report)
 
 /* ---- the two makings of a run ---- */
 
+static void compare_logits(Run *r)
+{
+    const float *logits = gf_exec_output(r->steps.update.exec, "logits");
+
+    if (check_count(r, "logits", output_count(r, "logits", PLANT_SHORT_LOGITS), r->golden->logit_count))
+        tally_tensor(&r->test->tally, "logits", logits, r->golden->logits, r->golden->logit_count, LOGITS);
+}
+
 static GfStatus first_step(Run *r)
 {
     GF_TRY(compile(r, true));
     GF_TRY(gf_trainer_step(&r->trainer, NULL, r->test->diags));
     tally_number(&r->test->tally, "trainable parameters", 0, (double)r->steps.params.trainable,
                  (double)r->golden->trainable, 0);
-    const float *logits = gf_exec_output(r->steps.update.exec, "logits");
-    tally_tensor(&r->test->tally, "logits", logits, r->golden->logits, r->golden->logit_count, LOGITS);
+    compare_logits(r);
+    check_references(r, &r->golden->gradients, "gradient in the reference");
     for (size_t i = 0; i < r->golden->gradients.count; i++)
         GF_TRY(compare_gradient(r, i));
     return GF_OK;
@@ -310,6 +380,7 @@ static GfStatus all_steps(Run *r)
         GF_TRY(gf_trainer_step(&r->trainer, &report, r->test->diags));
         compare_step(r, i, &report);
     }
+    check_references(r, &r->golden->final, "final value in the reference");
     for (size_t i = 0; i < r->golden->final.count; i++)
         GF_TRY(compare_final(r, i));
     return GF_OK;
@@ -377,7 +448,7 @@ int main(int argc, char **argv)
     Test test = {.diags = &diags};
 
     if (!parse_arguments(argc, argv, &test, &folder)) {
-        fputs("usage: reference DIR [--plant swapped-row|missing-scale|schedule] [--run NAME] [--verbose]\n", stderr);
+        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--verbose]\n", stderr);
         return 2;
     }
     gf_diags_init(&diags, NULL);

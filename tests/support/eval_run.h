@@ -100,8 +100,7 @@ static inline GfStatus run_bind(Run *r, Data in)
 {
     int64_t used = 0;
 
-    GF_EACH_NODE(n, r->g)
-    {
+    GF_EACH_NODE (n, r->g) {
         if (!is_bound_node(n))
             continue;
         int64_t count = gf_type_elements(&n->results[0].type, test_sizes);

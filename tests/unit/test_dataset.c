@@ -180,7 +180,7 @@ static void test_bad_bytes(void **state)
 {
     BAD(HEADER "a;joy\nb caf\xe9;joy\n", GF_ERR_DATA,
         "d.txt:3:6: error GF0701: byte 0xe9 is not UTF-8\n"
-        "    3 | b caf\xe9;joy\n"
+        "    3 | b caf?;joy\n"
         "      |      ^\n" NOT_UTF8);
     BAD(HEADER "a\0b;joy\n", GF_ERR_DATA,
         "d.txt:2:2: error GF0701: a NUL byte in the text; is this a text file?\n"
@@ -188,7 +188,7 @@ static void test_bad_bytes(void **state)
         "      |  ^\n");
     BAD("\xff\xfet\0e\0x\0t\0\n", GF_ERR_DATA, /* UTF-16 */
         "d.txt:1:4: error GF0701: a NUL byte in the text; is this a text file?\n"
-        "    1 | \xff\xfet\n"
+        "    1 | ??t\n"
         "      |    ^\n");
 }
 

@@ -197,8 +197,7 @@ enum { CASE_COUNT = sizeof cases / sizeof cases[0] };
 
 static bool graph_has(const GfGraph *g, GfOp op)
 {
-    GF_EACH_NODE(n, g)
-    {
+    GF_EACH_NODE (n, g) {
         if (n->op == op)
             return true;
     }

@@ -39,9 +39,10 @@ static void pack(void *const *b, const int64_t *sizes, const int64_t *scalars, i
     const float *w = b[0];
     float *packed = b[1];
     (void)sizes;
+    (void)scalars;
     (void)scratch;
     for (int64_t i = begin; i < end; i++)
-        packed[i] = (float)scalars[0] * w[i];
+        packed[i] = 10 * w[i];
 }
 
 /* new state = state + 1, by way of the thread's scratch */
@@ -68,7 +69,6 @@ typedef struct Fixture {
     GfTensorDecl tensors[3];
     GfKernel kernels[3];
     GfBuffer add_buffers[3], pack_buffers[2], count_buffers[2];
-    int64_t scalars[1];
     GfLaunch prepare[1], launches[2];
     GfCopy copies[1];
     GfOutput outputs[1];
@@ -99,11 +99,10 @@ static void make_launches(Fixture *f)
     memcpy(f->add_buffers, (GfBuffer[]){of_x, of_packed, of_y}, sizeof f->add_buffers);
     memcpy(f->pack_buffers, (GfBuffer[]){of_w, of_packed}, sizeof f->pack_buffers);
     memcpy(f->count_buffers, (GfBuffer[]){of_state, of_new}, sizeof f->count_buffers);
-    f->scalars[0] = 10;
     f->kernels[0] = (GfKernel){.name = "add", .cpu = add_packed};
-    f->kernels[1] = (GfKernel){.name = "pack", .cpu = pack};
+    f->kernels[1] = (GfKernel){.name = "pack", .structure = "pack 4", .cpu = pack};
     f->kernels[2] = (GfKernel){.name = "count", .cpu = count_up};
-    f->prepare[0] = (GfLaunch){1, f->pack_buffers, 2, f->scalars, 1, work_over(gf_dim_const(4), 1)};
+    f->prepare[0] = (GfLaunch){1, f->pack_buffers, 2, NULL, 0, work_over(gf_dim_const(4), 1)};
     f->launches[0] = (GfLaunch){0, f->add_buffers, 3, NULL, 0, work_over(gf_dim_symbol(0), UNIT)};
     f->launches[1] = (GfLaunch){2, f->count_buffers, 2, NULL, 0, work_over(gf_dim_const(4), 1)};
     f->copies[0] = (GfCopy){.from = of_new, .to = 2};
@@ -186,37 +185,48 @@ static void runs_on_any_number_of_threads(void **state)
     }
 }
 
-static void prepares_again_when_told(void **state)
+/* y[0] of another exec of the program over the store. */
+static float run_another(Fixture *f)
+{
+    GfExec *exec;
+    float x = 1;
+
+    assert_int_equal(gf_exec_new(f->pool, &f->program, &f->store, NULL, &exec, &f->diags), GF_OK);
+    assert_int_equal(gf_exec_size(exec, "n", 1, &f->diags), GF_OK);
+    gf_exec_input(exec, "x", &x);
+    assert_int_equal(gf_exec_run(exec, &f->diags), GF_OK);
+    float y = gf_exec_scalar(exec, "y");
+    gf_exec_free(exec);
+    return y;
+}
+
+static void shares_what_is_packed(void **state)
 {
     Fixture f;
-    float x = 1;
 
     (void)state;
     start(&f, 2);
     gf_store_find(&f.store, "w")->data[0] = 3;
-    assert_int_equal(gf_exec_size(f.exec, "n", 1, &f.diags), GF_OK);
-    gf_exec_input(f.exec, "x", &x);
-    assert_int_equal(gf_exec_run(f.exec, &f.diags), GF_OK);
-    assert_true(gf_exec_scalar(f.exec, "y") == 11); /* packed before */
-    gf_exec_prepare(f.exec);
-    assert_int_equal(gf_exec_run(f.exec, &f.diags), GF_OK);
-    assert_true(gf_exec_scalar(f.exec, "y") == 31);
+    assert_true(run_another(&f) == 11); /* packed before */
+    assert_int_equal(f.store.packed_count, 1);
+    f.kernels[1].structure = "pack otherwise";
+    assert_true(run_another(&f) == 31);
+    f.program.prepared_size = 128; /* panels of another size */
+    assert_true(run_another(&f) == 31);
+    assert_int_equal(f.store.packed_count, 3);
     stop(&f);
 }
 
-static void resets_states(void **state)
+static void packs_nothing_that_is_written(void **state)
 {
     Fixture f;
-    float x[4] = {0};
+    GfExec *exec;
 
     (void)state;
     start(&f, 2);
-    assert_int_equal(gf_exec_size(f.exec, "n", 4, &f.diags), GF_OK);
-    gf_exec_input(f.exec, "x", x);
-    assert_int_equal(gf_exec_run(f.exec, &f.diags), GF_OK);
-    gf_store_reset_states(&f.store);
-    assert_true(gf_store_find(&f.store, "s")->data[0] == 0);
-    assert_true(gf_store_find(&f.store, "w")->data[0] == 1);
+    gf_store_find(&f.store, "w")->updated = true;
+    assert_int_equal(gf_exec_new(f.pool, &f.program, &f.store, NULL, &exec, &f.diags), GF_ERR_TENSOR);
+    assert_non_null(strstr(f.diags.last->message, "'w' is packed by one program and written by another"));
     stop(&f);
 }
 
@@ -235,6 +245,8 @@ static void refuses_what_does_not_fit(void **state)
     assert_int_equal(gf_exec_run(f.exec, &f.diags), GF_ERR_VALUE);
     assert_non_null(strstr(f.diags.last->message, "'x' has not been bound"));
     assert_null(gf_exec_output(f.exec, "z"));
+    assert_int_equal(gf_exec_output_count(f.exec, "z"), 0);
+    assert_int_equal(gf_exec_output_count(f.exec, "y"), 3);
     assert_true(isnan(gf_exec_scalar(f.exec, "z")));
     stop(&f);
 }
@@ -316,12 +328,9 @@ static void refuses_a_number_of_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_on_any_number_of_threads),
-        cmocka_unit_test(prepares_again_when_told),
-        cmocka_unit_test(resets_states),
-        cmocka_unit_test(refuses_what_does_not_fit),
-        cmocka_unit_test(refuses_a_store_that_lacks_a_tensor),
-        cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(runs_on_any_number_of_threads),       cmocka_unit_test(shares_what_is_packed),
+        cmocka_unit_test(packs_nothing_that_is_written),       cmocka_unit_test(refuses_what_does_not_fit),
+        cmocka_unit_test(refuses_a_store_that_lacks_a_tensor), cmocka_unit_test(every_task_runs_once),
         cmocka_unit_test(refuses_a_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,14 @@
 /* test_floors.c -- includes only go down the floors of the house (CONTRIBUTING.md). */
 #include <dirent.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 /* Which folders a folder may include from; the longest matching row holds. */
 static const struct {

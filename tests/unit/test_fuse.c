@@ -20,8 +20,8 @@
 
 enum { GRAPHS = 200, NODES = 60, HIDDEN = 80 };
 
-static const GfTarget wide = {"wide", 8192, 4, 32, 32, 64};
-static const GfTarget narrow = {"narrow", 4, 1, 1, 1, 64};
+static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, 64};
+static const GfTarget narrow = {"narrow", 4, 3, 1, 1, 1, 64};
 
 typedef struct Bed {
     GfArena arena;
@@ -184,6 +184,32 @@ static void random_graphs_stay_right(void **state)
     }
 }
 
+/* A chain of LONG_CHAIN nodes: no kernel takes more than the target allows. */
+static void long_chains_are_cut(void **state)
+{
+    enum { LONG_CHAIN = 1000 };
+    Bed b;
+    GfGraph *g;
+
+    (void)state;
+    bed_open(&b);
+    GfText text = {.arena = &b.arena};
+    gf_text_add(&text, "graph @t(tokens) {\n  %%0 = input : f32[tokens,8]\n");
+    for (int i = 1; i <= LONG_CHAIN; i++)
+        gf_text_add(&text, "  %%%d = tanh %%%d : f32[tokens,8]\n", i, i - 1);
+    gf_text_add(&text, "  return y = %%%d\n}\n", LONG_CHAIN);
+    assert_int_equal(gf_graph_parse("t", text.data, text.length, NULL, &g, &b.diags), GF_OK);
+    run(&b, g, &wide, "fuse");
+    uint32_t *held = GF_NEW_ARRAY(&b.arena, uint32_t, LONG_CHAIN);
+    for (const GfNode *n = g->first; n; n = n->next) {
+        if (n->kernel >= 0)
+            assert_true(++held[n->kernel] <= wide.kernel_nodes);
+    }
+    assert_int_equal(g->next_kernel, (LONG_CHAIN + (int)wide.kernel_nodes - 1) / (int)wide.kernel_nodes);
+    gf_graph_free(g);
+    bed_close(&b);
+}
+
 /* The test must be able to fail: kernels 0 and 1 wait for each other. */
 static void circles_are_seen(void **state)
 {
@@ -323,9 +349,10 @@ static void out_of_memory_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_graphs_stay_right),         cmocka_unit_test(circles_are_seen),
-        cmocka_unit_test(low_rank_products_need_no_memory), cmocka_unit_test(stored_products_are_seen),
-        cmocka_unit_test(adapters_keep_no_dropout),         cmocka_unit_test(out_of_memory_is_an_error),
+        cmocka_unit_test(random_graphs_stay_right),  cmocka_unit_test(long_chains_are_cut),
+        cmocka_unit_test(circles_are_seen),          cmocka_unit_test(low_rank_products_need_no_memory),
+        cmocka_unit_test(stored_products_are_seen),  cmocka_unit_test(adapters_keep_no_dropout),
+        cmocka_unit_test(out_of_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,8 +163,7 @@ static void bind_all(Run *r, const Case *c)
     const double *ints = c->ints.values;
     uint64_t state = 7;
 
-    GF_EACH_NODE(n, r->g)
-    {
+    GF_EACH_NODE (n, r->g) {
         if (is_bound_node(n))
             bind_node(r, n, &ints, &state);
     }
@@ -280,8 +279,8 @@ static uint32_t count_ops(const GfGraph *g, GfOp op)
 {
     uint32_t count = 0;
 
-    GF_EACH_NODE(n, g)
-    count += n->op == op;
+    GF_EACH_NODE (n, g)
+        count += n->op == op;
     return count;
 }
 
@@ -292,8 +291,7 @@ static void run_case(const Case *c)
     start(&r, c);
     assert_true(count_ops(r.g, c->op) > 0);
     assert_int_equal(count_ops(r.g, GF_OP_GRAD), count_ops(r.g, GF_OP_PARAM));
-    GF_EACH_NODE(n, r.g)
-    {
+    GF_EACH_NODE (n, r.g) {
         if (n->op == GF_OP_GRAD)
             check_gradient(&r, n, c->lines);
     }

@@ -72,7 +72,8 @@ typedef struct Sections {
 
 static const Sections valid = {
     .config =
-        "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"gelu\", \"none\": null, \"initializer_range\": 0.02}",
+        "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"gelu\", \"none\": null, \"initializer_range\": 0.02, "
+        "\"num_labels\": 8}",
     .inputs = "{\"ids\": \"i32[tokens]\", \"starts\": \"i32[seqs]\", \"labels\": \"i32[seqs]\"}",
     .blocks =
         "{\"table\": {\"params\": {\"weight\": \"f32[v,h]\"}, \"do\": [{\"op\": \"gather\", \"in\": [\"weight\", "
@@ -290,7 +291,7 @@ static const ModelCase model_cases[] = {
     {{.gives = "{\"loss\": \"l\", \"logits\": \"x\"}"},
      {GF_ERR_SHAPE, "\"l\", \"logits\"", "the loss must be f32[], found f32[seqs,1]", NULL}},
     {{.gives = "{\"loss\": \"loss\", \"logits\": \"loss\"}"},
-     {GF_ERR_SHAPE, "\"loss\"}}", "the logits must be f32[seqs,labels], found f32[]", NULL}},
+     {GF_ERR_SHAPE, "\"loss\"}}", "the logits must be f32[seqs,8] (num_labels columns), found f32[]", NULL}},
 };
 
 static void broken_models_are_located(void **state)
@@ -383,7 +384,10 @@ static void deep_nesting_is_refused(void **state)
 }
 
 static const TextCase no_models[] = {
-    {"{\"variant\": \"lora\"}", {GF_ERR_KEY, "{\"variant\"", "this is no model", NULL}},
+    {"{\"variant\": \"lora\"}", {GF_ERR_KEY, "{\"variant\"", "this is no model: it is a variant", "as --variant"}},
+    {"{\"job\": \"j\", \"model\": \"m\"}",
+     {GF_ERR_KEY, "{\"job\"", "this is no model: it is a job", "`graft train` takes it"}},
+    {"{\"about\": \"\"}", {GF_ERR_KEY, "{\"about\"", "this is no model: neither key 'model' nor", NULL}},
     {"{\"model\": \"M\"}", {GF_ERR_KEY, "{\"model\"", "key 'do' is missing here", NULL}},
     {"{\"do\": [], \"gives\": {}, \"inputs\": {}}", {GF_ERR_KEY, "{\"do\"", "key 'model' is missing here", NULL}},
     {"{\"model\": \"M\", \"do\": [], \"gives\": {}}", {GF_ERR_KEY, "{\"model\"", "key 'inputs' is missing here", NULL}},
@@ -471,6 +475,13 @@ static const TextCase variant_cases[] = {
      {GF_ERR_VALUE, "1}", "'dropout' must be from 0 to 0.999", NULL}},
     {"{\"lora\": {\"targets\": [\"q\"], \"alpha\": \"32\"}}",
      {GF_ERR_VALUE, "\"32\"", "'alpha' must be a number", NULL}},
+    {"{\"lora\": {\"targets\": [\"q\"], \"alpha\": 0}}",
+     {GF_ERR_VALUE, "0}", "'alpha' must be greater than 0 and at most 1000000, found 0", NULL}},
+    {"{\"lora\": {\"targets\": [\"q\"], \"alpha\": 1e7}}", {GF_ERR_VALUE, "1e7", "at most 1000000", NULL}},
+    {"{\"job\": \"j\", \"model\": \"m\"}",
+     {GF_ERR_KEY, "{\"job\"", "this is no variant: it is a job", "`graft train` takes it"}},
+    {"{\"gives\": {}, \"model\": \"m\"}",
+     {GF_ERR_KEY, "{\"gives\"", "this is no variant: it is a model", "`graft compile`"}},
     {"{\"training\": {\"learning_rat\": 1}}",
      {GF_ERR_KEY, "\"learning_rat\"", "unknown key 'learning_rat' in training", "did you mean 'learning_rate'?"}},
     {"{\"training\": {\"learning_rate\": -1}}",
@@ -498,7 +509,12 @@ static const TextCase job_cases[] = {
     {JOB("\"variants\": [3]"), {GF_ERR_VALUE, "3]", "a variant is a file name or", NULL}},
     {JOB("\"variants\": [{\"training\": {}}]"), {GF_ERR_KEY, "{\"training\"", "key 'file' is missing here", NULL}},
     {JOB("\"variants\": []"), {GF_ERR_KEY, "{\"model\"", "the job has no variants", NULL}},
-    {JOB("\"variants\": [\"no/such.json\"]"), {GF_ERR_IO, NULL, "cannot be opened", NULL}},
+    {JOB("\"variants\": [\"no/such.json\"]"), {GF_ERR_IO, "\"no/such", "'no/such.json' cannot be opened", NULL}},
+    {JOB("\"variants\": [{\"file\": \"no/such.json\"}]"), {GF_ERR_IO, "\"no/such", "cannot be opened", NULL}},
+    {"{\"do\": [], \"model\": \"m\"}",
+     {GF_ERR_KEY, "{\"do\"", "this is no job: it is a model", "a job names it under \"model\""}},
+    {"{\"freeze\": [\"*\"], \"training\": {}}",
+     {GF_ERR_KEY, "{\"freeze\"", "this is no job: it is a variant", "a job names it under \"variants\""}},
     {JOB("\"config\": {\"num_labels\": 3}"),
      {GF_ERR_KEY, "\"num_labels\"", "num_labels is the number of the data's labels", NULL}},
     {JOB("\"threads\": -1"), {GF_ERR_VALUE, "-1", "'threads' must be from 0 to 1024", NULL}},

@@ -12,6 +12,7 @@ static const GfOptionSpec options[] = {
     {"passes", "LIST", "run these"},
     {"set", "KEY=VALUE", "override"},
     {"stats", NULL, "say more"},
+    {"o", "PATH", "write here"},
 };
 
 static const GfCommandSpec spec = {
@@ -121,8 +122,9 @@ static void errors(void **state)
     static const char *const cases[][3] = {
         {"--pases=x f", "'graft test' has no option '--pases'", "did you mean '--passes'?"},
         {"--quiet f", "'graft test' has no option '--quiet'", "'graft test --help' lists its options"},
-        {"-x f", "'graft test' has no option '--x'", "'graft test --help' lists its options"},
+        {"-x f", "'graft test' has no option '-x'", "'graft test --help' lists its options"},
         {"f --passes", "'--passes' needs a value: --passes=LIST", NULL},
+        {"f -o", "'-o' needs a value: -o PATH", NULL},
         {"f --stats=1", "'--stats' takes no value", NULL},
         {"", "'graft test' needs FILE", NULL},
         {"a b c", "'c' is one argument too many", NULL},

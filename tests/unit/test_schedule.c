@@ -104,11 +104,13 @@ static void linear_takes_warmup(void **state)
     assert_true(rates_match(&s, (const double[]){0, 1, 2, 1.5, 1, 0.5, 0, 0}, 8));
 }
 
-static void constant_has_no_warmup(void **state)
+static void constant_takes_warmup(void **state)
 {
-    GfSchedule s = {GF_SCHEDULE_CONSTANT, 0.5, 3, 6};
+    GfSchedule s = {GF_SCHEDULE_CONSTANT, 0.5, 2, 6};
 
     (void)state;
+    assert_true(rates_match(&s, (const double[]){0, 0.25, 0.5, 0.5}, 4));
+    s.warmup = 0;
     assert_true(rates_match(&s, (const double[]){0.5, 0.5, 0.5}, 3));
 }
 
@@ -154,7 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_are_the_reference_bits), cmocka_unit_test(wrong_rates_are_noticed),
         cmocka_unit_test(another_curve_is_noticed),     cmocka_unit_test(linear_takes_warmup),
-        cmocka_unit_test(constant_has_no_warmup),       cmocka_unit_test(ends_are_defined),
+        cmocka_unit_test(constant_takes_warmup),        cmocka_unit_test(ends_are_defined),
         cmocka_unit_test(warmup_ratio_rounds_up),       cmocka_unit_test(names_are_those_of_the_trainer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,27 @@ static void initializes_what_may_be_missing(void **state)
     assert_int_equal(f->store.fresh_count, 1);
 }
 
+static void lists_what_is_new(void **state)
+{
+    Fixture *f = *state;
+    static const char *const names[] = {"a.weight"};
+    GfStoreSource source = source_of(f);
+    GfText text = {.arena = &f->diags.arena};
+
+    source.fresh = "classifier.* a.bias";
+    write_file(f, names, 1);
+    add_decl(f, "a.weight", 2, 3, true);
+    add_decl(f, "a.bias", 2, 3, true);
+    add_decl(f, "classifier.weight", 2, 3, true);
+    add_decl(f, "a.lora_A", 2, 3, true);
+    add_decl(f, "b.lora_A", 2, 3, true);
+    add_decl(f, "classifier.bias", 2, 3, true);
+    declare(f);
+    assert_int_equal(gf_store_fill(&f->store, &source, &f->diags), GF_OK);
+    gf_store_list_fresh(&f->store, &text);
+    assert_string_equal(gf_text_str(&text), "a.bias, classifier.*, *.lora_A");
+}
+
 static void nothing_may_be_missing_of_a_saved_run(void **state)
 {
     Fixture *f = *state;
@@ -283,6 +304,7 @@ int main(void)
         TEST(leaves_frozen_weights_in_the_file),
         TEST(tells_what_is_missing),
         TEST(initializes_what_may_be_missing),
+        TEST(lists_what_is_new),
         TEST(nothing_may_be_missing_of_a_saved_run),
         TEST(checks_shapes),
         TEST(shares_between_programs),

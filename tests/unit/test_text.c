@@ -127,12 +127,38 @@ static void comments_are_places(void **state)
                                "  return\n}\n";
 
     assert_int_equal(parse(text, strlen(text), &g, &diags), GF_OK);
-    assert_string_equal(g->first->loc.file, "dir/bert.json");
-    assert_int_equal(g->first->loc.line, 31);
-    for (GfNode *n = g->first->next; n; n = n->next)
-        assert_null(n->loc.file);
+    assert_string_equal(g->first->loc.origin, "dir/bert.json:31");
+    uint32_t line = 2;
+    for (GfNode *n = g->first; n; n = n->next) {
+        assert_int_equal(n->loc.line, line++);
+        assert_int_equal(n->loc.column, 3);
+        if (n != g->first)
+            assert_string_equal(n->loc.origin, "");
+    }
     assert_prints(g, text);
     gf_graph_free(g);
+    gf_diags_free(&diags);
+}
+
+/* A node keeps its line of the text when the text is gone, and so does a copy. */
+static void places_outlive_the_text(void **state)
+{
+    (void)state;
+    GfDiags diags;
+    GfGraph *g;
+    char *text = strdup("graph @g() {\n  %a = input : f32[]\n  return\n}\n");
+
+    gf_diags_init(&diags, NULL);
+    assert_int_equal(gf_graph_parse("some/a.gir", text, strlen(text), NULL, &g, &diags), GF_OK);
+    memset(text, 'x', strlen(text));
+    free(text);
+    GfGraph *copy = gf_graph_clone(g, NULL);
+    gf_graph_free(g);
+    gf_fail(&diags, copy->first->loc, GF_ERR_PASS, "no");
+    assert_string_equal(diags.first->loc.file, "some/a.gir");
+    assert_string_equal(diags.first->loc.source, "  %a = input : f32[]");
+    assert_int_equal(diags.first->loc.column, 3);
+    gf_graph_free(copy);
     gf_diags_free(&diags);
 }
 
@@ -143,11 +169,11 @@ static void places_are_comments(void **state)
     GfDiags diags;
     GfGraph *g = gf_graph_new("g", NULL);
     GfType type = gf_type_scalar(GF_F32);
-    GfNodeSpec spec = {.op = GF_OP_INPUT, .name = "x", .declared = &type, .loc = {"a/b\n\xff.json", NULL, 7, 3}};
+    GfNodeSpec spec = {.op = GF_OP_INPUT, .name = "x", .declared = &type, .loc = {"a/b\n\xff.json", NULL, 7, 3, NULL}};
 
     gf_diags_init(&diags, NULL);
     assert_int_equal(gf_graph_add(g, NULL, &spec, NULL, &diags), GF_OK);
-    spec = (GfNodeSpec){.op = GF_OP_RETURN, .loc = {"m.json", NULL, 9, 0}};
+    spec = (GfNodeSpec){.op = GF_OP_RETURN, .loc = {"m.json", NULL, 9, 0, NULL}};
     assert_int_equal(gf_graph_add(g, NULL, &spec, NULL, &diags), GF_OK);
     assert_prints(g, "graph @g() {\n  %x = input : f32[] // b??.json:7\n  return // m.json:9\n}\n");
     gf_graph_free(g);
@@ -384,6 +410,7 @@ int main(void)
         cmocka_unit_test(round_trip),
         cmocka_unit_test(clone_prints_the_same),
         cmocka_unit_test(comments_are_places),
+        cmocka_unit_test(places_outlive_the_text),
         cmocka_unit_test(places_are_comments),
         cmocka_unit_test(floats_survive),
         cmocka_unit_test(every_truncation),

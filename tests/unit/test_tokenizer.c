@@ -23,19 +23,17 @@
 #ifndef GRAFT_TEST_DATA
 #define GRAFT_TEST_DATA "tests/data"
 #endif
-#ifndef GRAFT_SHARED
-#define GRAFT_SHARED "/work/shared"
-#endif
 
 enum { PATH_SIZE = 512, TEXT_SIZE = 4096 };
 
-/* "<folder>/<name>" of the shared folder; false when there is no such file. */
+/* "<folder>/<name>" of the folder that the environment variable GRAFT_SHARED
+ * names (vocabulary, emotion data); false when there is no such file. */
 static bool shared_path(const char *name, char path[PATH_SIZE])
 {
     const char *folder = getenv("GRAFT_SHARED");
 
-    snprintf(path, PATH_SIZE, "%s/%s", folder ? folder : GRAFT_SHARED, name);
-    FILE *f = fopen(path, "rb");
+    snprintf(path, PATH_SIZE, "%s/%s", folder ? folder : "", name);
+    FILE *f = folder ? fopen(path, "rb") : NULL;
     if (f)
         fclose(f);
     else

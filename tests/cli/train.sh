@@ -1,0 +1,47 @@
+#!/bin/sh
+# train.sh -- `graft train` on the demo job: what it tells, what a failure leaves.
+#   train.sh GRAFT SOURCE_DIR
+graft=$1
+demo=$2/models/jobs/demo.json
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+# expect CODE STREAM TEXT ARGUMENT...: the exit code of a short training, and TEXT in `out` or `err`.
+expect() {
+    code=$1 stream=$2 text=$3
+    shift 3
+    "$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" "$@" \
+        >"$folder/out" 2>"$folder/err" </dev/null
+    got=$?
+    if [ $got -ne "$code" ]; then
+        echo "graft train $*: exit code $got instead of $code"
+        cat "$folder/err"
+        failed=1
+    elif ! grep -qF -e "$text" "$folder/$stream"; then
+        echo "graft train $*: '$text' is not in std$stream:"
+        cat "$folder/$stream"
+        failed=1
+    fi
+}
+
+# The third variant fails: the two before are compared.
+expect 1 err "lora, step 2: the loss is" --set variants.2.training.adam_epsilon=0
+for variant in full classifier; do
+    grep -q "^| $variant " "$folder/results/comparison.md" || { echo "$variant is not in comparison.md"; failed=1; }
+done
+grep -q "^| lora " "$folder/results/comparison.md" && { echo "the failed variant is in comparison.md"; failed=1; }
+
+# Arguments that do nothing, of the job and of a variant.
+expect 0 out "note: save_total_limit, early_stopping_patience without effect" --set variants=classifier \
+    --set training.early_stopping_patience=2 --set training.save_total_limit=1 --set training.bf16=false
+expect 1 out "note: save_strategy, metric_for_best_model without effect" \
+    --set variants.0.training.metric_for_best_model=f1 --set variants.1.training.save_strategy=epoch \
+    --set variants.2.training.adam_epsilon=0 --set variants.0.training.bf16=true --set training.bf16=false
+
+# What a checkpoint has not.
+expect 0 out "new         *.lora_A, *.lora_B drawn from seed 43" --set "checkpoint=$folder/results/full" \
+    --set "variants=lora" --set training.seed=43
+expect 0 out "no weights  BertForSequenceClassification" --set variants=lora
+grep -q "^new" "$folder/out" && { echo "all is new without a checkpoint: no line should say so"; failed=1; }
+exit $failed
