@@ -305,12 +305,15 @@ static GfStatus check_known_attrs(const GfNodeSpec *spec, GfDiags *diags)
 /* The attribute that `known` describes: as given, converted, or its default. */
 static GfAttr resolve_attr(const GfAttrSpec *known, const GfAttr *given)
 {
-    if (!given && known->kind == GF_ATTR_STRING)
-        return gf_attr_string(known->key, known->string);
-    double number = given ? given->f : known->number;
-    if (known->kind == GF_ATTR_INT)
-        return gf_attr_int(known->key, given ? given->i : (int64_t)number);
-    return known->kind == GF_ATTR_FLOAT ? gf_attr_float(known->key, number) : *given;
+    switch (known->kind) {
+    case GF_ATTR_INT:
+        return gf_attr_int(known->key, given ? given->i : (int64_t)known->number);
+    case GF_ATTR_FLOAT:
+        return gf_attr_float(known->key, given ? given->f : known->number);
+    case GF_ATTR_STRING:
+        break;
+    }
+    return gf_attr_string(known->key, given ? given->s : known->string);
 }
 
 /* Attributes of the node in the order of ops.def, defaults filled in. */
@@ -443,7 +446,7 @@ GfStatus gf_graph_add(GfGraph *g, GfNode *before, const GfNodeSpec *spec, GfNode
 GfValue *gf_build(GfGraph *g, GfNode *before, const GfNode *like, GfDiags *diags, GfOp op, const GfAttr *attrs,
                   uint32_t attr_count, GfValue *const *operands, uint32_t operand_count)
 {
-    GfNode *n;
+    GfNode *n = NULL;
     GfNodeSpec spec = {.op = op,
                        .operands = operands,
                        .operand_count = operand_count,

@@ -4,20 +4,10 @@
  * for.  A kernel is a function over tasks (see GfCpuKernel); frozen weights are
  * packed by kernels of their own, listed in the program's `prepare`.
  */
+#include "codegen/cpu/emit.h"
 #include "codegen/cpu/module.h"
-#include "codegen/cpu/ops.h"
 
 #include <string.h>
-
-static const CpuOp *const ops[GF_OP_COUNT] = {
-#define GF_OP(id, text, min, max, results, attrs, shape, eval, grad, class_, cpu, ...) [GF_OP_##id] = &cpu_##cpu,
-#include "ir/ops.def"
-};
-
-const CpuOp *cpu_op(GfOp op)
-{
-    return ops[op];
-}
 
 /* A program under construction. */
 typedef struct Lowering {
