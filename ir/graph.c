@@ -119,13 +119,18 @@ GfAttr gf_attr_string(const char *key, const char *value)
     return (GfAttr){.key = key, .kind = GF_ATTR_STRING, .s = value};
 }
 
-const GfAttr *gf_attr(const GfNode *n, const char *key)
+const GfAttr *gf_attr_find(const GfAttr *attrs, uint32_t count, const char *key)
 {
-    for (uint32_t i = 0; i < n->attr_count; i++) {
-        if (strcmp(n->attrs[i].key, key) == 0)
-            return &n->attrs[i];
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(attrs[i].key, key) == 0)
+            return &attrs[i];
     }
     return NULL;
+}
+
+const GfAttr *gf_attr(const GfNode *n, const char *key)
+{
+    return gf_attr_find(n->attrs, n->attr_count, key);
 }
 
 int64_t gf_attr_i(const GfNode *n, const char *key)
@@ -274,15 +279,6 @@ static GfStatus check_counts(const GfNodeSpec *spec, GfDiags *diags)
                    info->max_operands, count);
 }
 
-static const GfAttr *given_attr(const GfNodeSpec *spec, const char *key)
-{
-    for (uint32_t i = 0; i < spec->attr_count; i++) {
-        if (strcmp(spec->attrs[i].key, key) == 0)
-            return &spec->attrs[i];
-    }
-    return NULL;
-}
-
 static GfStatus check_known_attrs(const GfNodeSpec *spec, GfDiags *diags)
 {
     GfAttrSpec known;
@@ -330,7 +326,7 @@ static GfStatus set_attrs(GfGraph *g, GfNode *n, const GfNodeSpec *spec, GfDiags
     if (count && !n->attrs)
         return gf_fail_memory(diags);
     for (cursor = schema; gf_schema_next(&cursor, &known);) {
-        const GfAttr *given = given_attr(spec, known.key);
+        const GfAttr *given = gf_attr_find(spec->attrs, spec->attr_count, known.key);
         if (!given && !known.has_default)
             return gf_fail(diags, spec->loc, GF_ERR_OP, "'%s' needs the attribute '%s'", gf_op_text(spec->op),
                            known.key);

@@ -286,11 +286,12 @@ typedef struct GfAttrSpec {
 bool gf_schema_next(const char **cursor, GfAttrSpec *spec);
 bool gf_schema_find(const char *schema, const char *key, GfAttrSpec *spec);
 
-const GfAttr *gf_attr(const GfNode *n, const char *key);  /* NULL when absent */
-int64_t gf_attr_i(const GfNode *n, const char *key);      /* 0 when absent */
-double gf_attr_f(const GfNode *n, const char *key);       /* 0 when absent; ints convert */
-const char *gf_attr_s(const GfNode *n, const char *key);  /* NULL when absent */
-GfStatus gf_attr_set(GfGraph *g, GfNode *n, GfAttr attr); /* replaces or adds */
+const GfAttr *gf_attr_find(const GfAttr *attrs, uint32_t count, const char *key); /* NULL when absent */
+const GfAttr *gf_attr(const GfNode *n, const char *key);                          /* NULL when absent */
+int64_t gf_attr_i(const GfNode *n, const char *key);                              /* 0 when absent */
+double gf_attr_f(const GfNode *n, const char *key);                               /* 0 when absent; ints convert */
+const char *gf_attr_s(const GfNode *n, const char *key);                          /* NULL when absent */
+GfStatus gf_attr_set(GfGraph *g, GfNode *n, GfAttr attr);                         /* replaces or adds */
 
 static inline GfValue *gf_operand(const GfNode *n, uint32_t i)
 {

@@ -51,11 +51,7 @@ GfPassFn gf_pass_function(GfPassId id)
 
 static const GfAttr *find_option(const GfPassCtx *cx, const char *key)
 {
-    for (uint32_t i = 0; i < cx->option_count; i++) {
-        if (strcmp(cx->options[i].key, key) == 0)
-            return &cx->options[i];
-    }
-    return NULL;
+    return gf_attr_find(cx->options, cx->option_count, key);
 }
 
 int64_t gf_option_i(const GfPassCtx *cx, const char *key)

@@ -1,5 +1,6 @@
 /* test_json.c -- strict reading, places, typed getters, --set, printing. */
 #include "frontend/graph/json.h"
+#include "tests/support/failing_alloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -405,23 +406,6 @@ static void numbers_are_shortest(void **state)
 
 /* ---- memory ---- */
 
-typedef struct Failing {
-    size_t left; /* allocations until the one that fails */
-} Failing;
-
-static void *failing_alloc(void *self, size_t size)
-{
-    Failing *f = self;
-
-    return f->left == 0 ? NULL : (f->left--, gf_system_allocator.alloc(NULL, size));
-}
-
-static void failing_release(void *self, void *memory)
-{
-    (void)self;
-    gf_system_allocator.release(NULL, memory);
-}
-
 static GfStatus read_and_set(const char *text, GfDiags *diags)
 {
     GfJson doc;
@@ -444,14 +428,15 @@ static void any_allocation_may_fail(void **state)
         gf_text_add(&text, ",%d", i);
     gf_text_add(&text, "]}");
     for (; status != GF_OK; failures++) {
-        Failing failing = {.left = failures};
-        GfAllocator allocator = {failing_alloc, failing_release, &failing};
+        FailingAlloc failing;
+        failing_alloc_init(&failing, (long)failures);
         GfDiags diags;
-        gf_diags_init(&diags, &allocator);
+        gf_diags_init(&diags, &failing.allocator);
         status = read_and_set(gf_text_str(&text), &diags);
         assert_true(status == GF_OK || status == GF_ERR_MEMORY);
         assert_true((status == GF_OK) == (diags.count == 0));
         gf_diags_free(&diags);
+        assert_int_equal(failing.live, 0);
     }
     assert_true(failures > 10);
 }

@@ -3,6 +3,7 @@
 
 #include "runtime/io/hf_config.h"
 #include "runtime/io/safetensors.h"
+#include "tests/support/failing_alloc.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -472,23 +473,6 @@ static void impossible_paths_are_io_errors(void **state)
     assert_int_equal(gf_safetensors_write("/dev/null", pair, 2, NULL, 0, &f->diags), GF_ERR_IO);
 }
 
-typedef struct Failing {
-    size_t left; /* allocations until the one that fails */
-} Failing;
-
-static void *failing_alloc(void *self, size_t size)
-{
-    Failing *f = self;
-
-    return f->left == 0 ? NULL : (f->left--, gf_system_allocator.alloc(NULL, size));
-}
-
-static void failing_release(void *self, void *memory)
-{
-    (void)self;
-    gf_system_allocator.release(NULL, memory);
-}
-
 static GfStatus write_and_open(const char *path, GfDiags *diags)
 {
     GfSafetensors file;
@@ -506,14 +490,15 @@ static void any_allocation_may_fail(void **state)
     size_t failures = 0;
 
     for (; status != GF_OK; failures++) {
-        Failing failing = {.left = failures};
-        GfAllocator allocator = {failing_alloc, failing_release, &failing};
+        FailingAlloc failing;
+        failing_alloc_init(&failing, (long)failures);
         GfDiags diags;
-        gf_diags_init(&diags, &allocator);
+        gf_diags_init(&diags, &failing.allocator);
         status = write_and_open(f->path, &diags);
         assert_true(status == GF_OK || status == GF_ERR_MEMORY);
         assert_true((status == GF_OK) == (diags.count == 0));
         gf_diags_free(&diags);
+        assert_int_equal(failing.live, 0);
     }
     assert_true(failures > 4);
     assert_int_equal(count_files(f, false), 1);
