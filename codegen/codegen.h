@@ -91,10 +91,32 @@ typedef struct GfLaunch {
 typedef void (*GfCpuKernel)(void *const *buffers, const int64_t *sizes, const int64_t *scalars, int64_t begin,
                             int64_t end, void *scratch);
 
+/* A kernel of a device with blocks of threads.  Task t of a launch is block t.
+ *
+ *   plain    NAME(buffers..., scalars..., const long long *sizes): 8 bytes each;
+ *            `splits` blocks share a task, block = task * splits + part
+ *   batched  NAME(const record *batch, int count, const long long *sizes):
+ *            a record is {buffers..., scalars..., first}, 8 bytes each, `first`
+ *            the first block of its launch, ascending from 0; a launch that
+ *            stands alone is a batch of one
+ *
+ * Blocks past the tasks of the actual sizes do nothing: a grid may be larger. */
+typedef struct GfBlockKernel {
+    const void *image; /* machine code (a cubin); NULL: not of such a device */
+    size_t image_size;
+    const char *source; /* its text; may be NULL when it comes from a file */
+    uint32_t threads;   /* of a block */
+    uint32_t shared;    /* bytes of dynamic shared memory */
+    uint32_t splits;    /* at least 1 */
+    bool batched;
+    uint32_t registers, static_shared, spills; /* what the compiler says: per thread; bytes */
+} GfBlockKernel;
+
 typedef struct GfKernel {
     const char *name;      /* "k3_linear_gelu" */
     const char *structure; /* see GfRegion */
     GfCpuKernel cpu;
+    GfBlockKernel block;
 } GfKernel;
 
 typedef struct GfOutput {
@@ -129,6 +151,7 @@ typedef struct GfProgram {
     GfOutput *outputs;
     uint32_t output_count;
     int64_t arena_size, prepared_size, scratch_size; /* bytes; scratch: per thread */
+    const char *target;                              /* "cpu", "cuda:sm_90a" */
     void *native;                                    /* of the back end */
     void (*native_free)(void *native);
 } GfProgram;
@@ -146,7 +169,9 @@ GfBuffer gf_program_buffer(const GfProgram *program, const GfGraph *g, const GfV
 /* ---- back ends ------------------------------------------------------------ */
 
 typedef struct GfCompileOptions {
-    const char *features; /* NULL: the host's */
+    const char *features; /* cpu: NULL: the host's */
+    const char *cache;    /* folder of compiled kernels; NULL: the user's, "": none */
+    uint32_t threads;     /* compile so many kernels at once; 0: as there are processors */
 } GfCompileOptions;
 
 typedef struct GfBackend {

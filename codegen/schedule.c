@@ -68,12 +68,18 @@ static void add_attr(const GfAttr *a, bool first, GfText *out)
         gf_text_add(out, "\"%s\"", a->s ? a->s : "");
 }
 
+/* Not of the structure: keys, and words that were not said. */
+static bool is_left_out(const GfAttr *a)
+{
+    return strcmp(a->key, "key") == 0 || (a->kind == GF_ATTR_STRING && (!a->s || !*a->s));
+}
+
 static void add_attrs(const GfNode *n, GfText *out)
 {
     bool first = true;
 
     for (uint32_t i = 0; i < n->attr_count; i++) {
-        if (strcmp(n->attrs[i].key, "key") == 0)
+        if (is_left_out(&n->attrs[i]))
             continue;
         add_attr(&n->attrs[i], first, out);
         first = false;

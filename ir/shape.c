@@ -8,6 +8,7 @@
 #include "ir/shape_rule.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- structure -------------------------------------------------------------- */
 
@@ -272,10 +273,21 @@ static GfStatus fail_inner(const GfRule *r, GfDim a, GfDim b)
                          show_dim(r, a, (char[32]){0}), show_dim(r, b, (char[32]){0}));
 }
 
+static GfStatus need_round(const GfRule *r)
+{
+    const char *round = gf_attr_s(r->n, "round");
+
+    if (!round || !*round || strcmp(round, "bf16") == 0 || strcmp(round, "tf32") == 0)
+        return GF_OK;
+    return gf_fail(r->diags, r->n->loc, GF_ERR_VALUE, "round = \"%s\": factors are rounded to \"bf16\" or \"tf32\"",
+                   round);
+}
+
 static GfStatus shape_linear(const GfRule *r)
 {
     const GfType *x = gf_rule_operand(r, 0), *w = gf_rule_operand(r, 1);
 
+    GF_TRY(need_round(r));
     GF_TRY(gf_need_rank(r, 0, "x", 2, 2));
     GF_TRY(gf_need_rank(r, 1, "w", 2, 2));
     if (!gf_dim_eq(x->dims[1], w->dims[1])) {
@@ -305,6 +317,7 @@ static GfStatus shape_matmul(const GfRule *r)
 {
     const GfType *a = gf_rule_operand(r, 0), *b = gf_rule_operand(r, 1);
 
+    GF_TRY(need_round(r));
     GF_TRY(gf_need_flag(r, "transpose_a"));
     GF_TRY(gf_need_flag(r, "transpose_b"));
     GF_TRY(gf_need_rank(r, 0, "a", 2, 2));

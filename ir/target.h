@@ -16,6 +16,7 @@ typedef struct GfTarget {
     int64_t prologue_columns; /* widest product that may recompute an elementwise operand a */
     int64_t prologue_rows;    /* tallest product that may recompute an elementwise operand b */
     int64_t alignment;        /* bytes, of every planned buffer */
+    bool rounded_products;    /* gains from factors rounded to bf16 or tf32 */
 } GfTarget;
 
 #endif

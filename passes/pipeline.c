@@ -24,6 +24,7 @@ const GfTarget gf_target_any = {
     .prologue_columns = 64,
     .prologue_rows = 64,
     .alignment = 64,
+    .rounded_products = true,
 };
 
 /* ---- the table ---------------------------------------------------------------- */

@@ -93,6 +93,10 @@ static GfStatus collect(Emit *e, Tiles *t)
             continue;
         if (t->count == MAX_PRODUCTS)
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "more than %d products in one kernel", MAX_PRODUCTS);
+        const char *round = gf_attr_s(n, "round");
+        if (round && *round)
+            return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "the cpu target has no products of factors rounded to %s",
+                           round);
         t->product[t->count++] = gemm_product(n);
     }
     return GF_OK;

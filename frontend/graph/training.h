@@ -50,6 +50,7 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     INT(early_stopping_patience, 0, 0, 1000000)                                                                        \
     NUMBER(early_stopping_threshold, 0, 0, 1e9)                                                                        \
     BOOL(bf16, false)                                                                                                  \
+    BOOL(tf32, false)                                                                                                  \
     BOOL(disable_tqdm, false)
 
 typedef struct GfTraining {

@@ -33,6 +33,10 @@ static void add_adamw(const GfRecipe *r, GfText *list)
 /* What every list ends with. */
 static const char *finish(const GfRecipe *r, GfText *list)
 {
+    const GfTraining *t = training_of(r);
+
+    if (t->bf16 || t->tf32)
+        gf_text_add(list, "precision{products=%s},", t->bf16 ? "bf16" : "tf32");
     gf_text_add(list, "fold,cse,dce,fuse-lora,fuse,plan-memory");
     if (r->tokens > 0 && r->seqs > 0)
         gf_text_add(list, "{tokens=%lld,seqs=%lld}", (long long)r->tokens, (long long)r->seqs);

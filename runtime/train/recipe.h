@@ -4,6 +4,7 @@
  *   accumulate   the same with accumulate for adamw: all but the last micro-batch of a step
  *   eval         freeze, attach-lora, inference, fold, cse, dce, fuse-lora, fuse, plan-memory
  *
+ * With bf16 or tf32 among the training arguments, `precision` goes before fold.
  * Each list is the text that `graft opt --passes` takes.
  */
 #ifndef GF_RUNTIME_TRAIN_RECIPE_H

@@ -135,6 +135,13 @@ static const Case cases[] = {
      DATA(4, 5, 7), DATA(4)},
 
     /* matrix products */
+    /* ties: to even in bf16 (7 bits of mantissa), away from zero in tf32 (10 bits) */
+    {GF_OP_LINEAR,
+     "%x = input : f32[1,2]\n%w = input : f32[1,2]\n%y = linear %x, %w {round = \"bf16\"} : f32[1,1]\nreturn y = %y\n",
+     DATA(1.00390625, 1.01171875, 1, -4), DATA(1 - 4.0625)},
+    {GF_OP_MATMUL,
+     "%a = input : f32[1,2]\n%b = input : f32[2,1]\n%y = matmul %a, %b {round = \"tf32\"} : f32[1,1]\nreturn y = %y\n",
+     DATA(1.00048828125, -1.00048828125, 2, 0.5), DATA(1.5 * 1.0009765625)},
     {GF_OP_LINEAR,
      "%x = input : f32[2,3]\n%w = input : f32[2,3]\n%b = input : f32[2]\n%y = linear %x, %w, %b : f32[2,2]\n"
      "return y = %y\n",
