@@ -1,8 +1,8 @@
 /* backend.c -- finding back ends.
  *
- * The CPU back end is a module of its own, graft-cpu.so: libLLVM, which costs
- * tens of milliseconds and much memory, is loaded only when something must be
- * compiled.  The module is looked for in
+ * The CUDA back end is text and NVRTC, which it opens itself.  The CPU back end is a module of its own, graft-cpu.so:
+ * libLLVM, which costs tens of milliseconds and much memory, is loaded only when something must be compiled.  The
+ * module is looked for in
  *   1. the directory that the environment variable GRAFT_MODULES names
  *   2. the directory of the running executable
  *   3. the directory it was installed to
@@ -11,6 +11,7 @@
 #include "codegen/codegen.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ static const struct Known {
     bool built;
 } known[] = {
     {"cpu", "graft-cpu.so", "gf_backend_cpu", GRAFT_CPU},
+    {"cuda:sm_90a", NULL, NULL, true},
 };
 
 enum { KNOWN_COUNT = sizeof known / sizeof *known };
@@ -105,6 +107,34 @@ static GfStatus find_module(const struct Known *k, const GfBackend **out, GfDiag
     return status;
 }
 
+/* ---- CUDA ----------------------------------------------------------------------------------- */
+
+const GfTarget gf_target_cuda = {
+    .name = "cuda",
+    .row_limit = 4096,
+    .kernel_nodes = 64,
+    .products_limit = 4,
+    .prologue_columns = 32,
+    .prologue_rows = 32,
+    .alignment = 256,
+    .rounded_products = true,
+};
+
+/* "cuda:sm_80" and later: mma.sync and cp.async are needed. */
+static GfStatus check_architecture(const char *target, GfDiags *diags)
+{
+    enum { LEAST = 80 };
+    unsigned number = 0;
+    int length = 0;
+
+    if (sscanf(target, "cuda:sm_%3u%n", &number, &length) == 1 && length && number >= LEAST &&
+        (target[length] == '\0' || strcmp(target + length, "a") == 0))
+        return GF_OK;
+    gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "'%s' names no architecture that graft compiles for", target);
+    gf_note(diags, "cuda:sm_80, cuda:sm_89 and cuda:sm_90a are such: sm_80 or later");
+    return GF_ERR_TARGET;
+}
+
 /* ---- targets ------------------------------------------------------------------------------- */
 
 static GfStatus fail_unknown(const char *target, GfDiags *diags)
@@ -128,6 +158,10 @@ static GfStatus fail_unknown(const char *target, GfDiags *diags)
 
 GfStatus gf_backend_find(const char *target, const GfBackend **out, GfDiags *diags)
 {
+    if (strncmp(target, "cuda:", 5) == 0) {
+        *out = &gf_backend_cuda;
+        return check_architecture(target, diags);
+    }
     for (size_t i = 0; i < KNOWN_COUNT; i++) {
         if (strcmp(target, known[i].target) != 0)
             continue;

@@ -105,11 +105,12 @@ typedef struct GfBlockKernel {
     const void *image; /* machine code (a cubin); NULL: not of such a device */
     size_t image_size;
     const char *source; /* its text; may be NULL when it comes from a file */
+    const char *origin; /* the nodes of the first launch that it was written for: "h.sum h.out" */
     uint32_t threads;   /* of a block */
     uint32_t shared;    /* bytes of dynamic shared memory */
     uint32_t splits;    /* at least 1 */
     bool batched;
-    uint32_t registers, static_shared, spills; /* what the compiler says: per thread; bytes */
+    uint32_t registers, static_shared, spills; /* what the compiler says: a thread's; bytes; bytes */
 } GfBlockKernel;
 
 typedef struct GfKernel {
@@ -170,7 +171,8 @@ GfBuffer gf_program_buffer(const GfProgram *program, const GfGraph *g, const GfV
 
 typedef struct GfCompileOptions {
     const char *features; /* cpu: NULL: the host's */
-    const char *cache;    /* folder of compiled kernels; NULL: the user's, "": none */
+    const char *target;   /* as found: "cuda:sm_90a"; NULL: the back end's default */
+    const char *form;     /* of the images of block kernels: "cuda" (only the text), "ptx" or "cubin"; NULL: "cubin" */
     uint32_t threads;     /* compile so many kernels at once; 0: as there are processors */
 } GfCompileOptions;
 
@@ -183,11 +185,13 @@ typedef struct GfBackend {
     GfStatus (*emit)(const GfGraph *g, const char *form, const GfCompileOptions *options, GfText *out, GfDiags *diags);
 } GfBackend;
 
-/* The back end of `target` ("cpu").  Errors: GF_ERR_TARGET unknown, or not in
+/* The back end of `target` ("cpu", "cuda:sm_90a").  Errors: GF_ERR_TARGET unknown, or not in
  * this build; the message says what is. */
 GfStatus gf_backend_find(const char *target, const GfBackend **out, GfDiags *diags);
 
 /* What the cpu target can do; known without loading the compiler. */
 extern const GfTarget gf_target_cpu;
+extern const GfTarget gf_target_cuda;
+extern const GfBackend gf_backend_cuda;
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 typedef struct GfTarget {
-    const char *name;         /* "cpu", "cuda:sm_90a" */
+    const char *name;         /* "cpu" */
     int64_t row_limit;        /* longest row (elements) that a row kernel keeps at hand */
     uint32_t kernel_nodes;    /* nodes (without constants) that one kernel may hold: bounds the time to compile it */
     uint32_t products_limit;  /* matrix products that one tile may add up */

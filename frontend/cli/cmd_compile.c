@@ -9,10 +9,12 @@
 #include "frontend/cli/cli.h"
 #include "frontend/cli/dot.h"
 #include "frontend/cli/format.h"
+#include "frontend/cli/kernel_files.h"
 #include "frontend/cli/load_step.h"
 #include "frontend/cli/pass_stats.h"
 #include "ir/kernel.h"
 #include "runtime/io/file.h"
+#include "runtime/io/folder.h"
 #include "runtime/train/recipe.h"
 
 #include <errno.h>
@@ -24,14 +26,14 @@ static const GfOptionSpec option_specs[] = {
     {"variant", "FILE.json", "what trains; without it everything does"},
     {"config", "DIR|FILE", "a checkpoint's config.json, or its folder; without it the model's own sizes"},
     {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; may be repeated"},
-    {"target", "NAME", "what to compile for: cpu (the default)"},
-    {"emit", "ir|llvm|asm|dot", "write the step in this form instead of the summary"},
+    {"target", "NAME", "what to compile for: cpu (the default), cuda:sm_80, cuda:sm_89, cuda:sm_90a ..."},
+    {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     {"stats", NULL, "print what each pass did"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
     {"tokens", "N", "plan memory for batches of up to N tokens (default 32 a sequence)"},
-    {"o", "PATH", "write to a file instead of standard output"},
+    {"o", "PATH", "write to a file instead of standard output; of cuda, ptx and cubin: to a folder"},
 };
 
 static const GfCommandSpec spec = {
@@ -55,7 +57,7 @@ typedef struct Compile {
     GfDiags *diags;
     GfLoadedStep *step;
     const char *target, *emit, *list; /* emit NULL: the summary; list: the passes */
-    bool count_peft;
+    bool count_peft, to_folder;
     int64_t seqs, tokens;
     uint32_t model_ids; /* nodes from this id on were added by passes */
     GfPassReport *reports;
@@ -111,14 +113,15 @@ static GfStatus check_word(const Compile *c, const char *key, const char *word, 
 
 static GfStatus read_options(Compile *c)
 {
-    static const char *const forms[] = {"ir", "llvm", "asm", "dot"}, *const counts[] = {"exact", "peft"};
+    static const char *const forms[] = {"ir", "llvm", "asm", "dot", "cuda", "ptx", "cubin"}, *const counts[] = {"exact",
+                                                                                                                "peft"};
     const char *count = gf_options_value(c->o, "count"), *target = gf_options_value(c->o, "target");
 
     c->target = target ? target : "cpu";
     c->emit = gf_options_value(c->o, "emit");
     c->count_peft = count && strcmp(count, "peft") == 0;
     if (c->emit)
-        GF_TRY(check_word(c, "emit", c->emit, forms, 4));
+        GF_TRY(check_word(c, "emit", c->emit, forms, sizeof forms / sizeof *forms));
     if (count)
         GF_TRY(check_word(c, "count", count, counts, 2));
     return read_sizes(c);
@@ -266,7 +269,7 @@ static GfStatus add_program(Compile *c)
     double begin = seconds_now();
 
     GF_TRY(gf_backend_find(c->target, &backend, c->diags));
-    GF_TRY(backend->compile(c->step->model.graph, &(GfCompileOptions){0}, NULL, &program, c->diags));
+    GF_TRY(backend->compile(c->step->model.graph, &(GfCompileOptions){.target = c->target}, NULL, &program, c->diags));
     gf_text_add(&c->out, "compiled  %u kernels for %u launches (%u more once, for frozen weights) in %.2f s\n",
                 program->kernel_count, program->launch_count, program->prepare_count, seconds_now() - begin);
     gf_program_free(program);
@@ -324,6 +327,23 @@ static GfStatus add_summary(Compile *c)
 
 /* ---- output --------------------------------------------------------------------------- */
 
+/* A file a kernel into the folder; their table is the output. */
+static GfStatus add_kernels(Compile *c, const GfBackend *backend)
+{
+    const char *folder = gf_options_value(c->o, "o");
+    GfCompileOptions options = {.target = c->target, .form = c->emit};
+    GfProgram *program = NULL;
+
+    if (!folder)
+        return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE, "--emit %s writes a file a kernel: -o DIR names the folder",
+                       c->emit);
+    GF_TRY(gf_folder_make(folder, GF_NOWHERE, c->diags));
+    GF_TRY(backend->compile(c->step->model.graph, &options, NULL, &program, c->diags));
+    GfStatus status = gf_write_kernels(program, c->emit, folder, &c->out, c->diags);
+    gf_program_free(program);
+    return status;
+}
+
 static GfStatus add_code(Compile *c)
 {
     const GfBackend *backend = NULL;
@@ -332,6 +352,9 @@ static GfStatus add_code(Compile *c)
     if (!strstr(backend->emits, c->emit))
         return gf_fail(c->diags, GF_NOWHERE, GF_ERR_TARGET, "the target '%s' does not write '%s'; it writes: %s",
                        c->target, c->emit, backend->emits);
+    c->to_folder = !backend->emit;
+    if (c->to_folder)
+        return add_kernels(c, backend);
     return backend->emit(c->step->model.graph, c->emit, &(GfCompileOptions){0}, &c->out, c->diags);
 }
 
@@ -354,7 +377,7 @@ static GfStatus write_output(Compile *c)
 
     if (c->out.arena->failed)
         return gf_fail_memory(c->diags);
-    if (path)
+    if (path && !c->to_folder)
         return gf_file_write_atomic(path, gf_text_str(&c->out), c->out.length, c->diags);
     fwrite(gf_text_str(&c->out), 1, c->out.length, stdout);
     return GF_OK;
