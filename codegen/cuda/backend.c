@@ -100,7 +100,7 @@ static int64_t reserve_scratch(GfProgram *p, int64_t bytes)
 {
     int64_t unit = gf_target_cuda.alignment, at = (p->arena_size + unit - 1) / unit * unit;
 
-    p->arena_size = at + bytes;
+    p->arena_size = at + (bytes + unit - 1) / unit * unit;
     return at;
 }
 

@@ -6,6 +6,8 @@
 
 #include "tests/numeric/kernel_case.h"
 
+#include "tests/cuda/emulate_program.h"
+
 #include "passes/passes.h"
 #include "tests/support/eval_run.h"
 #include "tests/support/program_run.h"
@@ -19,10 +21,24 @@ bool kernel_has_seen(GfOp op)
     return seen[op];
 }
 
+/* GRAFT_TEST_TARGET, such as cuda:sm_80, whose kernels then are emulated; else the cpu. */
+static const char *target(void)
+{
+    const char *name = getenv("GRAFT_TEST_TARGET");
+    return name ? name : "cpu";
+}
+
+static bool is_emulated(void)
+{
+    return strcmp(target(), "cpu") != 0;
+}
+
 bool kernel_can_run(const char *processor)
 {
     if (!processor)
         return true;
+    if (is_emulated())
+        return false;
 #if defined __x86_64__
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     return strcmp(processor, "x86-64") == 0 || (strcmp(processor, "x86-64-v3") == 0 && v3);
@@ -90,14 +106,15 @@ static void write_passes(const Check *k, char list[256])
 /* The graph after the passes, as the back end takes it. */
 static void prepare_graph(const Check *k, Run *r, const GfBackend **backend)
 {
-    GfPipelineOptions options = {.target = &gf_target_cpu};
+    GfPipelineOptions options = {0};
     char passes[256];
     GfArena arena;
 
     run_parse(r, k->text);
     gf_arena_init(&arena, NULL);
     write_passes(k, passes);
-    require(k, gf_backend_find("cpu", backend, &r->diags), &r->diags, "gf_backend_find");
+    require(k, gf_backend_find(target(), backend, &r->diags), &r->diags, "gf_backend_find");
+    options.target = (*backend)->target;
     require(k, gf_pipeline_run(r->g, passes, &options, &arena, NULL, NULL, &r->diags), &r->diags, "passes");
     gf_arena_free(&arena);
 }
@@ -120,11 +137,13 @@ static void open_oracle(Check *k)
 static void compile(Check *k)
 {
     const GfBackend *backend;
-    GfCompileOptions options = {.features = k->c->processor};
+    GfCompileOptions options = {.features = k->c->processor, .target = target(), .form = is_emulated() ? "cuda" : NULL};
     Run r;
 
     prepare_graph(k, &r, &backend);
     require(k, backend->compile(r.g, &options, NULL, &k->program, &r.diags), &r.diags, "compile");
+    if (is_emulated())
+        require(k, emulate_program(k->program, &r.diags), &r.diags, "emulate");
     run_free(&r);
 }
 
@@ -423,6 +442,9 @@ void kernel_check(const KernelCase *c)
 void kernel_check_closed(const char *lines, int64_t m, int64_t n, const char *processor)
 {
     const KernelCase c = {.lines = lines, .m = m, .k = n, .processor = processor};
+
+    if (is_emulated())
+        return; /* NVRTC links nothing */
     GfCompileOptions options = {.features = processor};
     Check *k = calloc(1, sizeof *k);
     const GfBackend *backend;

@@ -144,6 +144,17 @@ static inline void program_run_prepare(const ProgramRun *r, TaskOrder how)
         program_run_launch(r, &r->program->prepare[i], how);
 }
 
+/* Blocks that share a task count each other in its launch's last buffer, from zero. */
+static inline void program_run_clear_counters(const ProgramRun *r)
+{
+    for (uint32_t i = 0; i < r->program->launch_count; i++) {
+        const GfLaunch *launch = &r->program->launches[i];
+        if (r->program->kernels[launch->kernel].block.splits > 1)
+            memset(program_run_at(r, launch->buffers[launch->buffer_count - 1]), 0,
+                   (size_t)gf_work_tasks(&launch->work, r->sizes) * 4);
+    }
+}
+
 /* One step: launches, then copies. */
 static inline void program_run_step(const ProgramRun *r, TaskOrder how)
 {
@@ -151,6 +162,7 @@ static inline void program_run_step(const ProgramRun *r, TaskOrder how)
 
     memset(r->arena.data, 0xff, (size_t)r->arena.size);
     memset(r->scratch.data, 0xff, (size_t)r->scratch.size);
+    program_run_clear_counters(r);
     for (uint32_t i = 0; i < p->launch_count; i++)
         program_run_launch(r, &p->launches[i], how);
     for (uint32_t i = 0; i < p->copy_count; i++)

@@ -1,0 +1,411 @@
+// emulate.h -- a test tool: CUDA kernels as the compiler back end writes them, run
+// on the host.  It is not a way to train: a thread is a fiber, and a block takes
+// milliseconds.
+//
+// Stands before the kernels' text and takes the place of primitives.cuh
+// (GF_EMULATED).  What it watches over:
+//   - barriers: warps run in random order, each as far as it can, so that a
+//     missing __syncthreads shows as a wrong result; threads that wait at
+//     different barriers are an error
+//   - cp.async: what is copied lands when the thread waits for it; until then the
+//     target holds NaN, as all shared memory does when a block begins
+//   - exchanges in a warp: shuffles, votes and mma.sync take part with all 32 lanes
+#include <math.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <type_traits>
+#include <ucontext.h>
+#include <utility>
+
+#define GF_EMULATED
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static thread_local
+#define GF_FIBER_STACK (96 * 1024)
+
+struct GfIndex {
+    unsigned x;
+};
+static thread_local GfIndex threadIdx, blockIdx;
+
+enum GfState { GF_READY, GF_AT_BARRIER, GF_AT_EXCHANGE, GF_DONE };
+
+struct GfCopyOp {
+    void *to;
+    const void *from;
+    int bytes;
+    long group;
+    bool valid;
+};
+
+struct GfFiber {
+    ucontext_t context;
+    GfState state;
+    GfCopyOp copies[256];
+    int copy_count;
+    long group;        // of the next copy
+    unsigned exchanges; // so far
+};
+
+enum { GF_MOST_THREADS = 1024, GF_SHARED_BYTES = 100 * 1024, GF_WORDS = 10 };
+
+struct GfBlock {
+    GfFiber *fibers;
+    char *stacks;
+    ucontext_t home;
+    int count, current;
+    uint64_t random;
+    void (*body)(void *);
+    void *self;
+    unsigned words[GF_MOST_THREADS][2][GF_WORDS]; // what lanes exchange, of two exchanges in turn
+};
+
+static thread_local GfBlock gf_block;
+alignas(16) static thread_local char gf_shared_bytes[GF_SHARED_BYTES];
+
+static void gf_emulation_error(const char *what)
+{
+    fprintf(stderr, "emulation: block %u: %s\n", blockIdx.x, what);
+    abort();
+}
+
+static unsigned gf_random(unsigned below)
+{
+    gf_block.random = gf_block.random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(gf_block.random >> 33) % below;
+}
+
+// The fiber stops here until it is ready again.
+static void gf_wait(GfState state)
+{
+    GfFiber *f = &gf_block.fibers[gf_block.current];
+    f->state = state;
+    swapcontext(&f->context, &gf_block.home);
+}
+
+static void gf_fiber_main()
+{
+    gf_block.body(gf_block.self);
+    gf_block.fibers[gf_block.current].state = GF_DONE;
+    swapcontext(&gf_block.fibers[gf_block.current].context, &gf_block.home);
+}
+
+static void gf_run_fiber(int i)
+{
+    gf_block.current = i;
+    threadIdx.x = (unsigned)i;
+    swapcontext(&gf_block.home, &gf_block.fibers[i].context);
+}
+
+// Lets a warp go on until all its lanes are at a barrier or done.
+static void gf_run_warp(int warp)
+{
+    for (;;) {
+        int exchanging = 0, lanes = 0, ready = 0;
+        for (int lane = 0; lane < 32; lane++) {
+            GfFiber *f = &gf_block.fibers[warp * 32 + lane];
+            if (f->state == GF_READY)
+                gf_run_fiber(warp * 32 + lane);
+            lanes += f->state != GF_DONE;
+            exchanging += f->state == GF_AT_EXCHANGE;
+            ready += f->state == GF_READY;
+        }
+        if (!exchanging)
+            return;
+        if (exchanging < 32 || lanes < 32)
+            gf_emulation_error("lanes of a warp exchange values and others do not");
+        for (int lane = 0; lane < 32; lane++)
+            gf_block.fibers[warp * 32 + lane].state = GF_READY;
+    }
+}
+
+static void gf_run_block(int threads)
+{
+    GfBlock *b = &gf_block;
+
+    if (threads % 32 || threads > GF_MOST_THREADS)
+        gf_emulation_error("a block has whole warps");
+    if (!b->fibers) {
+        b->fibers = (GfFiber *)calloc(GF_MOST_THREADS, sizeof *b->fibers);
+        b->stacks = (char *)malloc((size_t)GF_MOST_THREADS * GF_FIBER_STACK);
+    }
+    memset(gf_shared_bytes, 0xff, sizeof gf_shared_bytes);
+    for (int i = 0; i < threads; i++) {
+        GfFiber *f = &b->fibers[i];
+        getcontext(&f->context);
+        f->context.uc_stack.ss_sp = b->stacks + (size_t)i * GF_FIBER_STACK;
+        f->context.uc_stack.ss_size = GF_FIBER_STACK;
+        f->context.uc_link = nullptr;
+        makecontext(&f->context, gf_fiber_main, 0);
+        f->state = GF_READY;
+        f->copy_count = 0;
+        f->group = 0;
+        f->exchanges = 0;
+    }
+    for (;;) {
+        int warps = threads / 32, order[GF_MOST_THREADS / 32], waiting = 0, done = 0;
+        for (int i = 0; i < warps; i++)
+            order[i] = i;
+        for (int i = warps - 1; i > 0; i--) {
+            int k = (int)gf_random((unsigned)i + 1), t = order[i];
+            order[i] = order[k];
+            order[k] = t;
+        }
+        for (int i = 0; i < warps; i++)
+            gf_run_warp(order[i]);
+        for (int i = 0; i < threads; i++) {
+            waiting += b->fibers[i].state == GF_AT_BARRIER;
+            done += b->fibers[i].state == GF_DONE;
+        }
+        if (done == threads)
+            return;
+        if (waiting < threads)
+            gf_emulation_error("some threads wait at a barrier and others have ended");
+        for (int i = 0; i < threads; i++)
+            b->fibers[i].state = GF_READY;
+    }
+}
+
+// ---- what kernels call ----
+
+static inline void __syncthreads()
+{
+    gf_wait(GF_AT_BARRIER);
+}
+
+static inline void __threadfence()
+{
+}
+
+static inline unsigned atomicInc(unsigned *at, unsigned limit)
+{
+    unsigned old = __atomic_load_n(at, __ATOMIC_SEQ_CST);
+    __atomic_store_n(at, old >= limit ? 0 : old + 1, __ATOMIC_SEQ_CST);
+    return old;
+}
+
+static inline int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+
+// Gives `count` words to the warp; afterwards gf_of(lane) are another lane's.
+static unsigned gf_give(const void *words, int count)
+{
+    int me = gf_block.current;
+    unsigned turn = gf_block.fibers[me].exchanges++ % 2;
+    memcpy(gf_block.words[me][turn], words, (size_t)count * 4);
+    gf_wait(GF_AT_EXCHANGE);
+    return turn;
+}
+
+static const unsigned *gf_of(unsigned turn, int lane)
+{
+    return gf_block.words[gf_block.current / 32 * 32 + lane][turn];
+}
+
+template <class T> static T __shfl_sync(unsigned, T x, int lane)
+{
+    T y;
+    unsigned turn = gf_give(&x, sizeof x / 4);
+    memcpy(&y, gf_of(turn, lane), sizeof y);
+    return y;
+}
+
+template <class T> static T __shfl_xor_sync(unsigned mask, T x, int lanes)
+{
+    return __shfl_sync(mask, x, (gf_block.current % 32) ^ lanes);
+}
+
+static inline unsigned __ballot_sync(unsigned, bool vote)
+{
+    unsigned word = vote, all = 0, turn = gf_give(&word, 1);
+    for (int lane = 0; lane < 32; lane++)
+        all |= gf_of(turn, lane)[0] << lane;
+    return all;
+}
+
+// ---- primitives.cuh ----
+
+static void gf_copy(void *to, const void *from, bool valid, int bytes)
+{
+    GfFiber *f = &gf_block.fibers[gf_block.current];
+    if ((uintptr_t)to % (unsigned)bytes || (valid && (uintptr_t)from % (unsigned)bytes))
+        gf_emulation_error("cp.async of an unaligned address");
+    if (f->copy_count == 256)
+        gf_emulation_error("too many copies in flight");
+    f->copies[f->copy_count++] = {to, from, bytes, f->group, valid};
+    memset(to, 0xff, (size_t)bytes);
+}
+
+static inline void gf_copy16(void *to, const void *from, bool valid)
+{
+    gf_copy(to, from, valid, 16);
+}
+
+static inline void gf_copy4(void *to, const void *from, bool valid)
+{
+    gf_copy(to, from, valid, 4);
+}
+
+static inline void gf_copy_commit()
+{
+    gf_block.fibers[gf_block.current].group++;
+}
+
+template <int N> static void gf_copy_wait()
+{
+    GfFiber *f = &gf_block.fibers[gf_block.current];
+    int left = 0;
+    for (int i = 0; i < f->copy_count; i++) {
+        GfCopyOp c = f->copies[i];
+        if (c.group >= f->group - N)
+            f->copies[left++] = c;
+        else if (c.valid)
+            memcpy(c.to, c.from, (size_t)c.bytes);
+        else
+            memset(c.to, 0, (size_t)c.bytes);
+    }
+    f->copy_count = left;
+}
+
+static inline float gf_from_bits(unsigned bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline unsigned gf_to_bits(float x)
+{
+    unsigned bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline unsigned gf_bf16_bits(float x)
+{
+    unsigned u = gf_to_bits(x);
+    return isfinite(x) ? (u + 0x7fff + (u >> 16 & 1)) >> 16 : u >> 16;
+}
+
+static inline unsigned gf_pack_bf16(float low, float high)
+{
+    return gf_bf16_bits(low) | gf_bf16_bits(high) << 16;
+}
+
+static inline unsigned gf_round_tf32(float x)
+{
+    unsigned u = gf_to_bits(x);
+    return isfinite(x) ? (u + 0x1000) & ~0x1fffu : u;
+}
+
+// Element (i, k) of a and (k, j) of b from the fragments of the warp's lanes: PTX
+// ISA, matrix fragments for mma.m16n8k16 (bf16) and mma.m16n8k8 (tf32).
+static inline float gf_bf16_of(unsigned word, int half)
+{
+    return gf_from_bits(half ? word & 0xffff0000u : word << 16);
+}
+
+static void gf_mma_bf16(float *d, const unsigned *a, const unsigned *b)
+{
+    unsigned words[6] = {a[0], a[1], a[2], a[3], b[0], b[1]}, turn = gf_give(words, 6);
+    int lane = gf_block.current % 32;
+    for (int e = 0; e < 4; e++) {
+        int i = lane / 4 + (e & 2) * 4, j = lane % 4 * 2 + (e & 1);
+        for (int k = 0; k < 16; k++) {
+            float x = gf_bf16_of(gf_of(turn, i % 8 * 4 + k % 8 / 2)[i / 8 + k / 8 * 2], k % 2);
+            float y = gf_bf16_of(gf_of(turn, j * 4 + k % 8 / 2)[4 + k / 8], k % 2);
+            d[e] += x * y;
+        }
+    }
+}
+
+static void gf_mma_tf32(float *d, const unsigned *a, const unsigned *b)
+{
+    unsigned words[6] = {a[0], a[1], a[2], a[3], b[0], b[1]}, turn = gf_give(words, 6);
+    int lane = gf_block.current % 32;
+    for (int e = 0; e < 4; e++) {
+        int i = lane / 4 + (e & 2) * 4, j = lane % 4 * 2 + (e & 1);
+        for (int k = 0; k < 8; k++)
+            d[e] += gf_from_bits(gf_of(turn, i % 8 * 4 + k % 4)[i / 8 + k / 4 * 2]) *
+                    gf_from_bits(gf_of(turn, j * 4 + k % 4)[4 + k / 4]);
+    }
+}
+
+static inline char *gf_shared_memory()
+{
+    return gf_shared_bytes;
+}
+
+// ---- launching ----
+
+// The parameters of a plain kernel are buffers, scalars, sizes: 8 bytes each.
+template <class T> static T gf_param(void *const *buffers, int buffer_count, const int64_t *scalars, int scalar_count,
+                                     const int64_t *sizes, int i)
+{
+    T value;
+    const void *at = i < buffer_count                  ? (const void *)&buffers[i]
+                     : i < buffer_count + scalar_count ? (const void *)&scalars[i - buffer_count]
+                                                       : (const void *)&sizes;
+    static_assert(sizeof(T) == 8, "parameters have 8 bytes");
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+template <class F> struct GfEmulatedCall {
+    F body;
+    static void run(void *self)
+    {
+        ((GfEmulatedCall *)self)->body();
+    }
+};
+
+template <class F> static void gf_emulate(F body, int threads, int64_t begin, int64_t end)
+{
+    GfEmulatedCall<F> call = {body};
+    gf_block.body = GfEmulatedCall<F>::run;
+    gf_block.self = &call;
+    gf_block.random = (uint64_t)begin + 1;
+    for (int64_t block = begin; block < end; block++) {
+        blockIdx.x = (unsigned)block;
+        gf_run_block(threads);
+    }
+}
+
+template <class... Params, size_t... I>
+static void gf_call(void (*kernel)(Params...), std::index_sequence<I...>, void *const *buffers, int buffer_count,
+                    const int64_t *scalars, int scalar_count, const int64_t *sizes)
+{
+    kernel(gf_param<Params>(buffers, buffer_count, scalars, scalar_count, sizes, (int)I)...);
+}
+
+template <class... Params>
+static void gf_run_plain(void (*kernel)(Params...), int threads, int64_t begin, int64_t end, void *const *buffers,
+                         const int64_t *scalars, const int64_t *sizes, int buffer_count)
+{
+    int scalar_count = (int)sizeof...(Params) - buffer_count - 1;
+    gf_emulate(
+        [&] {
+            gf_call(kernel, std::index_sequence_for<Params...>(), buffers, buffer_count, scalars, scalar_count, sizes);
+        },
+        threads, begin, end);
+}
+
+// A launch that stands alone: a batch of one.
+template <class Record>
+static void gf_run_batched(void (*kernel)(const Record *, int, const long long *), int threads, int64_t begin,
+                           int64_t end, void *const *buffers, const int64_t *scalars, const int64_t *sizes,
+                           int buffer_count)
+{
+    Record record;
+    int64_t words[sizeof record / 8] = {};
+    memcpy(words, buffers, (size_t)buffer_count * 8);
+    memcpy(words + buffer_count, scalars, sizeof record - (size_t)buffer_count * 8 - 8);
+    memcpy(&record, words, sizeof record);
+    gf_emulate([&] { kernel(&record, 1, (const long long *)sizes); }, threads, begin, end);
+}

@@ -1,0 +1,90 @@
+/* emulate_program.c -- see emulate_program.h. */
+#include "tests/cuda/emulate_program.h"
+
+#include "codegen/cuda/emit.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How a kernel's buffers are counted: by its first launch. */
+static uint32_t buffers_of(const GfProgram *p, uint32_t kernel)
+{
+    for (uint32_t i = 0; i < p->launch_count; i++)
+        if (p->launches[i].kernel == kernel)
+            return p->launches[i].buffer_count;
+    return 0;
+}
+
+static void write_kernel(FILE *f, const GfProgram *p, uint32_t i)
+{
+    const GfKernel *k = &p->kernels[i];
+
+    fputs(k->block.source + strlen(cuda_device_headers), f);
+    fprintf(f,
+            "\nextern \"C\" void %s_cpu(void *const *buffers, const int64_t *sizes, const int64_t *scalars, "
+            "int64_t begin, int64_t end, void *)\n{\n    gf_run_%s(%s, %u, begin * %u, end * %u, buffers, scalars, "
+            "sizes, %u);\n}\n\n",
+            k->name, k->block.batched ? "batched" : "plain", k->name, k->block.threads, k->block.splits,
+            k->block.splits, buffers_of(p, i));
+}
+
+static bool write_source(const GfProgram *p, const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    if (!f)
+        return false;
+    fprintf(f, "#include \"%s/tests/cuda/emulate.h\"\n%s\n", GRAFT_SOURCE_DIR, cuda_device_headers);
+    for (uint32_t i = 0; i < p->kernel_count; i++)
+        write_kernel(f, p, i);
+    return fclose(f) == 0;
+}
+
+static void close_library(void *library)
+{
+    dlclose(library);
+}
+
+static GfStatus load(GfProgram *p, const char *path, GfDiags *diags)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+    if (!library)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "%s", dlerror());
+    p->native = library;
+    p->native_free = close_library;
+    for (uint32_t i = 0; i < p->kernel_count; i++) {
+        char name[160];
+        snprintf(name, sizeof name, "%s_cpu", p->kernels[i].name);
+        void *symbol = dlsym(library, name);
+        if (!symbol)
+            return gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "no '%s'", name);
+        memcpy(&p->kernels[i].cpu, &symbol, sizeof symbol);
+    }
+    return GF_OK;
+}
+
+GfStatus emulate_program(GfProgram *program, GfDiags *diags)
+{
+    char folder[] = "/tmp/graft-emulate-XXXXXX", source[64], library[64], command[512];
+
+    if (!mkdtemp(folder))
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_IO, "no temporary folder");
+    snprintf(source, sizeof source, "%s/k.cc", folder);
+    snprintf(library, sizeof library, "%s/k.so", folder);
+    snprintf(command, sizeof command, "%s -std=c++17 -O1 -w -fPIC -shared -o %s %s", GRAFT_CXX, library, source);
+    GfStatus status = GF_OK;
+    if (!write_source(program, source) || system(command) != 0)
+        status = gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "the kernels do not compile: %s", command);
+    if (status == GF_OK)
+        status = load(program, library, diags);
+    if (status == GF_OK || !getenv("GRAFT_KEEP_EMULATION")) {
+        unlink(source);
+        unlink(library);
+        rmdir(folder);
+    }
+    return status;
+}
