@@ -8,7 +8,8 @@
 //     missing __syncthreads shows as a wrong result; threads that wait at
 //     different barriers are an error
 //   - cp.async: what is copied lands when the thread waits for it; until then the
-//     target holds NaN, as all shared memory does when a block begins
+//     target holds NaN, as dynamic shared memory does when a block begins; addresses are
+//     aligned (of global memory too where GF_ALIGNED says that tensors lie as on a device)
 //   - exchanges in a warp: shuffles, votes and mma.sync take part with all 32 lanes
 #include <math.h>
 #include <stdio.h>
@@ -234,7 +235,7 @@ static inline unsigned __ballot_sync(unsigned, bool vote)
 static void gf_copy(void *to, const void *from, bool valid, int bytes)
 {
     GfFiber *f = &gf_block.fibers[gf_block.current];
-    if ((uintptr_t)to % (unsigned)bytes || (valid && (uintptr_t)from % (unsigned)bytes))
+    if ((uintptr_t)to % (unsigned)bytes || (GF_ALIGNED && valid && (uintptr_t)from % (unsigned)bytes))
         gf_emulation_error("cp.async of an unaligned address");
     if (f->copy_count == 256)
         gf_emulation_error("too many copies in flight");

@@ -31,13 +31,17 @@ static void write_kernel(FILE *f, const GfProgram *p, uint32_t i)
             k->block.splits, buffers_of(p, i));
 }
 
-static bool write_source(const GfProgram *p, const char *path)
+static bool write_source(const GfProgram *p, bool aligned, const char *without, const char *path)
 {
+    const char *cut = without ? strstr(cuda_device_headers, without) : cuda_device_headers;
+
     FILE *f = fopen(path, "w");
 
     if (!f)
         return false;
-    fprintf(f, "#include \"%s/tests/cuda/emulate.h\"\n%s\n", GRAFT_SOURCE_DIR, cuda_device_headers);
+    fprintf(f, "#define GF_ALIGNED %d\n#include \"%s/tests/cuda/emulate.h\"\n", aligned, GRAFT_SOURCE_DIR);
+    fprintf(f, "%.*s%s\n", (int)(cut - cuda_device_headers), cuda_device_headers,
+            cut + (without ? strlen(without) : 0));
     for (uint32_t i = 0; i < p->kernel_count; i++)
         write_kernel(f, p, i);
     return fclose(f) == 0;
@@ -67,7 +71,7 @@ static GfStatus load(GfProgram *p, const char *path, GfDiags *diags)
     return GF_OK;
 }
 
-GfStatus emulate_program(GfProgram *program, GfDiags *diags)
+static GfStatus emulate(GfProgram *program, bool aligned, const char *without, GfDiags *diags)
 {
     char folder[] = "/tmp/graft-emulate-XXXXXX", source[64], library[64], command[512];
 
@@ -77,7 +81,7 @@ GfStatus emulate_program(GfProgram *program, GfDiags *diags)
     snprintf(library, sizeof library, "%s/k.so", folder);
     snprintf(command, sizeof command, "%s -std=c++17 -O1 -w -fPIC -shared -o %s %s", GRAFT_CXX, library, source);
     GfStatus status = GF_OK;
-    if (!write_source(program, source) || system(command) != 0)
+    if (!write_source(program, aligned, without, source) || system(command) != 0)
         status = gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "the kernels do not compile: %s", command);
     if (status == GF_OK)
         status = load(program, library, diags);
@@ -87,4 +91,16 @@ GfStatus emulate_program(GfProgram *program, GfDiags *diags)
         rmdir(folder);
     }
     return status;
+}
+
+GfStatus emulate_program(GfProgram *program, bool aligned, GfDiags *diags)
+{
+    return emulate(program, aligned, NULL, diags);
+}
+
+GfStatus emulate_program_without(GfProgram *program, const char *text, GfDiags *diags)
+{
+    if (!strstr(cuda_device_headers, text))
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_NAME, "the device headers do not have '%s'", text);
+    return emulate(program, true, text, diags);
 }

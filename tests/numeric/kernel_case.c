@@ -143,7 +143,7 @@ static void compile(Check *k)
     prepare_graph(k, &r, &backend);
     require(k, backend->compile(r.g, &options, NULL, &k->program, &r.diags), &r.diags, "compile");
     if (is_emulated())
-        require(k, emulate_program(k->program, &r.diags), &r.diags, "emulate");
+        require(k, emulate_program(k->program, true, &r.diags), &r.diags, "emulate");
     run_free(&r);
 }
 

@@ -15,6 +15,7 @@
  *   --plant ERROR   commit an error on purpose; the test must then fail:
  *                   swapped-row, missing-scale, schedule, short-logits, short-gradient, unchecked
  *   --run NAME      this run of golden.json alone
+ *   --emulate-cuda  the kernels of the cuda target, run on the host (tests/cuda)
  *   --verbose       report what passes too
  *
  * Exit: 0 all passed, 1 something failed, 2 could not be run.
@@ -23,6 +24,7 @@
 #include "golden.h"
 #include "runtime/train/corpus.h"
 #include "runtime/train/trainer.h"
+#include "tests/cuda/emulate_program.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -45,6 +47,19 @@ typedef enum Plant {
     PLANT_COUNT
 } Plant;
 
+static GfStatus compile_emulated(const GfGraph *g, const GfCompileOptions *options, const GfAllocator *allocator,
+                                 GfProgram **out, GfDiags *diags)
+{
+    (void)options;
+    GF_TRY(gf_backend_cuda.compile(g, &(GfCompileOptions){.form = "cuda"}, allocator, out, diags));
+    GfStatus status = emulate_program(*out, false, diags); /* the store lies in a file's pages */
+    if (status != GF_OK)
+        gf_program_free(*out);
+    return status;
+}
+
+static const GfBackend emulated_cuda = {.name = "cuda", .target = &gf_target_cuda, .compile = compile_emulated};
+
 static const char *const plant_names[PLANT_COUNT] = {
     "", "swapped-row", "missing-scale", "schedule", "short-logits", "short-gradient", "unchecked"};
 
@@ -57,6 +72,7 @@ typedef struct Test {
     const GfBackend *backend;
     GfPool *pool;
     Plant plant;
+    bool emulated;
     const char *only; /* the run to make; NULL: all */
     Tally tally;
     GfDiags *diags;
@@ -101,7 +117,9 @@ static GfStatus open_test(Test *t, const char *folder)
     GfModelLimits limits = gf_model_limits(t->model.graph);
     GF_TRY(gf_batches_read(&t->data, &t->batch_size, &t->arena, t->golden.batches, t->golden.config.label_count,
                            &limits, t->diags));
-    GF_TRY(gf_backend_find("cpu", &t->backend, t->diags));
+    t->backend = &emulated_cuda;
+    if (!t->emulated)
+        GF_TRY(gf_backend_find("cpu", &t->backend, t->diags));
     GF_TRY(gf_pool_default_threads(&threads, t->diags));
     return gf_pool_new(threads, NULL, &t->pool, t->diags);
 }
@@ -431,6 +449,8 @@ static bool parse_arguments(int argc, char **argv, Test *t, const char **folder)
             t->tally.verbose = true;
         else if (strcmp(argv[i], "--plant") == 0 && i + 1 < argc && parse_plant(argv[i + 1], &t->plant))
             i++;
+        else if (strcmp(argv[i], "--emulate-cuda") == 0)
+            t->emulated = true;
         else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc)
             t->only = argv[++i];
         else if (argv[i][0] != '-' && !*folder)
@@ -448,7 +468,7 @@ int main(int argc, char **argv)
     Test test = {.diags = &diags};
 
     if (!parse_arguments(argc, argv, &test, &folder)) {
-        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--verbose]\n", stderr);
+        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--emulate-cuda] [--verbose]\n", stderr);
         return 2;
     }
     gf_diags_init(&diags, NULL);
