@@ -233,7 +233,7 @@ static void open_batched(CudaEmit *e)
     gf_text_add(e->out, "struct %s_record {\n", e->name);
     add_params(e, "    ", ";\n");
     gf_text_add(e->out, "    long long first;\n};\n\n");
-    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u)\n", e->threads);
+    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, 1)\n", e->threads);
     gf_text_add(e->out, "%s(const %s_record *batch, int count, const long long *sizes)\n{\n", e->name, e->name);
     e->indent = 1;
     cuda_line(e, "const %s_record &record = gf_find(batch, count);", e->name);
@@ -250,7 +250,7 @@ static void open_batched(CudaEmit *e)
 
 static void open_plain(CudaEmit *e)
 {
-    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u)\n%s(", e->threads, e->name);
+    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, 1)\n%s(", e->threads, e->name);
     add_params(e, "", ", ");
     gf_text_add(e->out, "const long long *sizes)\n{\n");
     e->indent = 1;

@@ -1,0 +1,74 @@
+#!/bin/sh
+# compile_cuda.sh GRAFT SOURCE_DIR -- the cuda target without a GPU: NVRTC compiles
+# every kernel of bert-base, three variants, f32 and bf16, for sm_80 and sm_90a;
+# none spills, none asks for more than a block may have.  Then what goes wrong.
+# Exit 77 (skipped) where there is no NVRTC.
+set -u
+graft=$1 source=$2
+out=$(mktemp -d) passed=0 failed=0
+trap 'rm -rf "$out"' EXIT
+
+check() { # WHAT COMMAND...
+    what=$1
+    shift
+    if "$@" >"$out/stdout" 2>"$out/stderr"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "failed: $what"
+        cat "$out/stderr"
+    fi
+}
+
+# fails_with TEXT COMMAND...: exit 1 or 2 and one line that has the text
+fails_with() {
+    text=$1
+    shift
+    "$@" >"$out/stdout" 2>"$out/stderr"
+    status=$?
+    [ $status -gt 0 ] && [ $status -lt 128 ] && grep -q "$text" "$out/stderr"
+}
+
+# Registers of a block up to 64 Ki, shared memory up to 99 KiB, nothing spilled.
+within_limits() {
+    awk '/^k[0-9]/ { n++; if ($5 * $3 > 65536 || $6 > 101376 || $7 > 0) { print > "/dev/stderr"; bad = 1 } }
+         END { exit bad || n < 20 }' "$1"
+}
+
+compile() { # VARIANT TARGET BF16 FORM
+    "$graft" compile "$source/models/bert.json" --variant "$source/models/variants/$1.json" --target "cuda:$2" \
+        --set "training.bf16=$3" --emit "$4" -o "$out/$1-$2-$3-$4"
+}
+
+check "text needs no NVRTC" env GRAFT_NVRTC=/nonexistent/libnvrtc.so "$graft" compile "$source/models/bert.json" \
+    --target cuda:sm_80 --emit cuda -o "$out/text"
+check "kernels.json names every file" sh -c "test \$(grep -c '\"file\"' '$out/text/kernels.json') = \$(ls '$out/text' | grep -c '\.cu\$')"
+check "an unknown architecture" fails_with "names no architecture" "$graft" compile "$source/models/bert.json" \
+    --target cuda:sm_70 --emit cuda -o "$out/old"
+check "a folder is needed" fails_with "names the folder" "$graft" compile "$source/models/bert.json" \
+    --target cuda:sm_80 --emit cuda
+check "no NVRTC" fails_with "cannot be loaded" env GRAFT_NVRTC=/nonexistent/libnvrtc.so "$graft" compile \
+    "$source/models/bert.json" --target cuda:sm_80 --emit cubin -o "$out/none"
+
+if ! compile classifier sm_80 false ptx >"$out/table" 2>"$out/stderr"; then
+    if grep -q 'no libnvrtc was found' "$out/stderr"; then
+        echo "no NVRTC here: $passed passed, $failed failed, the rest skipped"
+        [ $failed -gt 0 ] && exit 1
+        exit 77
+    fi
+fi
+for architecture in sm_80 sm_90a; do
+    for variant in full classifier lora; do
+        for bf16 in false true; do
+            name="$variant $architecture bf16=$bf16"
+            compile $variant $architecture $bf16 cubin >"$out/table" 2>"$out/stderr"
+            status=$?
+            echo "$name: $(tail -n 1 "$out/table")"
+            check "$name compiles" test $status = 0
+            check "$name within limits" within_limits "$out/table"
+        done
+    done
+done
+cat "$out/table"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
