@@ -12,8 +12,8 @@
 //     aligned (of global memory too where GF_ALIGNED says that tensors lie as on a device)
 //   - exchanges in a warp: shuffles, votes and mma.sync take part with all 32 lanes
 #include <math.h>
-#include <stdio.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <type_traits>
@@ -48,7 +48,7 @@ struct GfFiber {
     GfState state;
     GfCopyOp copies[256];
     int copy_count;
-    long group;        // of the next copy
+    long group;         // of the next copy
     unsigned exchanges; // so far
 };
 
@@ -130,10 +130,6 @@ static void gf_run_block(int threads)
 
     if (threads % 32 || threads > GF_MOST_THREADS)
         gf_emulation_error("a block has whole warps");
-    if (!b->fibers) {
-        b->fibers = (GfFiber *)calloc(GF_MOST_THREADS, sizeof *b->fibers);
-        b->stacks = (char *)malloc((size_t)GF_MOST_THREADS * GF_FIBER_STACK);
-    }
     memset(gf_shared_bytes, 0xff, sizeof gf_shared_bytes);
     for (int i = 0; i < threads; i++) {
         GfFiber *f = &b->fibers[i];
@@ -346,8 +342,9 @@ static inline char *gf_shared_memory()
 // ---- launching ----
 
 // The parameters of a plain kernel are buffers, scalars, sizes: 8 bytes each.
-template <class T> static T gf_param(void *const *buffers, int buffer_count, const int64_t *scalars, int scalar_count,
-                                     const int64_t *sizes, int i)
+template <class T>
+static T gf_param(void *const *buffers, int buffer_count, const int64_t *scalars, int scalar_count,
+                  const int64_t *sizes, int i)
 {
     T value;
     const void *at = i < buffer_count                  ? (const void *)&buffers[i]
@@ -372,10 +369,14 @@ template <class F> static void gf_emulate(F body, int threads, int64_t begin, in
     gf_block.body = GfEmulatedCall<F>::run;
     gf_block.self = &call;
     gf_block.random = (uint64_t)begin + 1;
+    gf_block.fibers = (GfFiber *)calloc((size_t)threads, sizeof *gf_block.fibers);
+    gf_block.stacks = (char *)malloc((size_t)threads * GF_FIBER_STACK);
     for (int64_t block = begin; block < end; block++) {
         blockIdx.x = (unsigned)block;
         gf_run_block(threads);
     }
+    free(gf_block.fibers);
+    free(gf_block.stacks);
 }
 
 template <class... Params, size_t... I>
