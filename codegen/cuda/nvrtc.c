@@ -8,6 +8,7 @@
 
 /* ---- opening ------------------------------------------------------------------------ */
 
+/* Unloading would lose what its C++ runtime has allocated: it stays. */
 static void *open_library(const char *named)
 {
     static const char *const places[] = {
@@ -21,9 +22,9 @@ static void *open_library(const char *named)
     void *handle = NULL;
 
     if (named && *named)
-        return dlopen(named, RTLD_NOW | RTLD_LOCAL);
+        return dlopen(named, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     for (size_t i = 0; !handle && i < sizeof places / sizeof *places; i++)
-        handle = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
+        handle = dlopen(places[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     return handle;
 }
 
