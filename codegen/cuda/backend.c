@@ -4,6 +4,7 @@
  * for.  The kernels are compiled by several threads at once: NVRTC works on one
  * program a call, and each job has memory of its own.
  */
+#include "codegen/cuda/cache.h"
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/nvrtc.h"
 
@@ -190,17 +191,27 @@ enum { MAX_WORKERS = 32 };
 
 typedef struct Queue {
     const Nvrtc *nvrtc;
+    const char *cache, *key; /* see cache.h */
     NvrtcJob *jobs;
     uint32_t count;
     atomic_uint next;
 } Queue;
+
+static void compile_job(const Queue *q, NvrtcJob *job)
+{
+    if (cache_load(q->cache, q->key, job))
+        return;
+    nvrtc_compile(q->nvrtc, job);
+    if (!job->failed)
+        cache_store(q->cache, q->key, job);
+}
 
 static void *work(void *self)
 {
     Queue *q = self;
 
     for (uint32_t i; (i = atomic_fetch_add(&q->next, 1)) < q->count;)
-        nvrtc_compile(q->nvrtc, &q->jobs[i]);
+        compile_job(q, &q->jobs[i]);
     return NULL;
 }
 
@@ -257,8 +268,13 @@ static GfStatus compile_kernels(GfProgram *p, const char *architecture, bool ptx
 
     if (status != GF_OK)
         return status;
-    Queue q = {.nvrtc = &nvrtc, .jobs = GF_NEW_ARRAY(&p->arena, NvrtcJob, p->kernel_count), .count = p->kernel_count};
-    if (!q.jobs) {
+    Queue q = {.nvrtc = &nvrtc,
+               .cache = cache_folder(&p->arena),
+               .jobs = GF_NEW_ARRAY(&p->arena, NvrtcJob, p->kernel_count),
+               .count = p->kernel_count};
+    q.key =
+        gf_arena_printf(&p->arena, "%s %s nvrtc %d.%d", architecture, ptx ? "ptx" : "cubin", nvrtc.major, nvrtc.minor);
+    if (!q.jobs || !q.key) {
         nvrtc_close(&nvrtc);
         return gf_fail_memory(diags);
     }

@@ -67,14 +67,13 @@ static GfStatus fail_missing(const char *named, GfDiags *diags)
     return GF_ERR_TARGET;
 }
 
-static GfStatus check_version(const Nvrtc *n, GfDiags *diags)
+static GfStatus check_version(Nvrtc *n, GfDiags *diags)
 {
-    int major = 0, minor = 0;
-
-    if (n->version(&major, &minor) == 0 && major * 100 + minor >= 1203)
+    n->major = n->minor = 0;
+    if (n->version(&n->major, &n->minor) == 0 && n->major * 100 + n->minor >= 1203)
         return GF_OK;
-    return gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "libnvrtc is of CUDA %d.%d; 12.3 or newer is needed", major,
-                   minor);
+    return gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "libnvrtc is of CUDA %d.%d; 12.3 or newer is needed", n->major,
+                   n->minor);
 }
 
 void nvrtc_close(Nvrtc *n)

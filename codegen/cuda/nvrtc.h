@@ -9,6 +9,7 @@ typedef void *NvrtcProgram;
 
 typedef struct Nvrtc {
     void *handle;
+    int major, minor; /* version */
     int (*version)(int *major, int *minor);
     int (*create)(NvrtcProgram *program, const char *source, const char *name, int headers, const char *const *texts,
                   const char *const *names);

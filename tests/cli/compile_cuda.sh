@@ -6,6 +6,7 @@
 set -u
 graft=$1 source=$2
 out=$(mktemp -d) passed=0 failed=0
+export GRAFT_CACHE= # nothing from an earlier run
 trap 'rm -rf "$out"' EXIT
 
 check() { # WHAT COMMAND...
@@ -70,5 +71,17 @@ for architecture in sm_80 sm_90a; do
     done
 done
 cat "$out/table"
+
+# From the cache: the same bytes; one damaged entry is compiled anew.
+export GRAFT_CACHE="$out/cache"
+compile classifier sm_80 false cubin >"$out/table" && mv "$out/classifier-sm_80-false-cubin" "$out/first"
+for entry in "$out"/cache/*; do
+    printf 'x' | dd of="$entry" bs=1 seek=100 conv=notrunc 2>/dev/null
+    break
+done
+compile classifier sm_80 false cubin >"$out/table"
+check "the cache serves the same" diff -r "$out/first" "$out/classifier-sm_80-false-cubin"
+export GRAFT_CACHE=/proc/nowhere
+check "a cache that cannot be written to" compile classifier sm_80 false cubin
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
