@@ -313,6 +313,10 @@ static GfStatus check_program(const GfProgram *p, GfDiags *diags)
     for (uint32_t i = 0; i < p->tensor_count; i++)
         if (bytes_of(&p->tensors[i].type, p->max_sizes) < 0)
             return gf_fail(diags, GF_NOWHERE, GF_ERR_TENSOR, "the size of '%s' overflows", p->tensors[i].name);
+    for (uint32_t i = 0; i < p->kernel_count; i++)
+        if (!p->kernels[i].cpu)
+            return gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "the kernel '%s' is for %s and cannot run on the cpu",
+                           p->kernels[i].name, p->target ? p->target : "another device");
     return GF_OK;
 }
 

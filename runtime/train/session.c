@@ -115,6 +115,18 @@ static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
 
 /* ---- all ---- */
 
+/* What is compiled must run here. */
+static GfStatus find_backend(GfSession *s, GfDiags *diags)
+{
+    GF_TRY(gf_backend_find(s->job->target, &s->backend, diags));
+    if (strcmp(s->backend->name, "cpu") == 0)
+        return GF_OK;
+    gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "training runs on the target 'cpu' only, not on '%s'", s->job->target);
+    gf_note(diags, "graft compile MODEL.json --target %s --emit cubin -o DIR writes the step's kernels",
+            s->job->target);
+    return GF_ERR_TARGET;
+}
+
 static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
 {
     GF_TRY(open_checkpoint(s, diags));
@@ -122,7 +134,7 @@ static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
     GF_TRY(load_model(s, diags));
     GF_TRY(check_variants(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
-    GF_TRY(gf_backend_find(s->job->target, &s->backend, diags));
+    GF_TRY(find_backend(s, diags));
     GF_TRY(probe_outputs(s, diags));
     return start_threads(s, threads, diags);
 }
