@@ -180,6 +180,8 @@ typedef struct GfBackend {
     const char *name;
     const GfTarget *target;
     const char *emits; /* "llvm asm": forms that emit() can write */
+    /* Whether it can compile here to machine code; NULL: it can.  Errors: GF_ERR_TARGET. */
+    GfStatus (*check)(GfDiags *diags);
     GfStatus (*compile)(const GfGraph *g, const GfCompileOptions *options, const GfAllocator *allocator,
                         GfProgram **out, GfDiags *diags);
     GfStatus (*emit)(const GfGraph *g, const char *form, const GfCompileOptions *options, GfText *out, GfDiags *diags);

@@ -311,5 +311,14 @@ static GfStatus compile(const GfGraph *g, const GfCompileOptions *options, const
     return status;
 }
 
+static GfStatus check(GfDiags *diags)
+{
+    Nvrtc nvrtc;
+
+    GF_TRY(nvrtc_open(&nvrtc, diags));
+    nvrtc_close(&nvrtc);
+    return GF_OK;
+}
+
 const GfBackend gf_backend_cuda = {
-    .name = "cuda", .target = &gf_target_cuda, .emits = "cuda ptx cubin", .compile = compile};
+    .name = "cuda", .target = &gf_target_cuda, .emits = "cuda ptx cubin", .check = check, .compile = compile};

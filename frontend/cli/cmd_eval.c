@@ -15,7 +15,8 @@ static const GfOptionSpec option_list[] = {
     {"data", "FILE", "a file of 'text;label' lines (default: the job's own data)"},
     {"split", "NAME", "which part of the job's own data: train, validation or test (default: test)"},
     {"batch-size", "N", "examples a batch (default: 32)"},
-    {"threads", "N", "threads (default: GRAFT_THREADS, or one a processor)"},
+    {"device", "NAME", "cpu, cuda or cuda:N (default: GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},
+    {"threads", "N", "threads of the CPU (default: GRAFT_THREADS, or one a processor)"},
 };
 
 static const GfCommandSpec spec = {
@@ -35,7 +36,7 @@ typedef struct Eval {
     GfRun run;
     GfDataset data;
     size_t batch_size;
-    GfPool *pool;
+    GfDevice device;
     GfSteps steps;
     GfDiags *diags;
 } Eval;
@@ -81,14 +82,12 @@ static GfStatus parse_batch_size(Eval *e)
     return GF_OK;
 }
 
-static GfStatus start_threads(Eval *e)
+static GfStatus open_device(Eval *e)
 {
     uint32_t threads;
 
     GF_TRY(gf_train_threads(e->options, &threads, e->diags));
-    if (threads == 0)
-        GF_TRY(gf_pool_default_threads(&threads, e->diags));
-    return gf_pool_new(threads, NULL, &e->pool, e->diags);
+    return gf_device_open(&e->device, gf_options_value(e->options, "device"), threads, NULL, e->diags);
 }
 
 static GfStatus compile(Eval *e)
@@ -99,12 +98,12 @@ static GfStatus compile(Eval *e)
     GfStepsOptions options = {
         .model = m,
         .variant = &e->run.variant,
-        .pool = e->pool,
+        .device = &e->device,
         .source = &source,
         .evaluate = {.tokens = (int64_t)gf_dataset_max_tokens(&e->data, e->batch_size),
                      .seqs = (int64_t)(e->batch_size < e->data.examples ? e->batch_size : e->data.examples)}};
 
-    GF_TRY(gf_backend_find("cpu", &options.backend, e->diags));
+    GF_TRY(gf_backend_find(e->device.target, &options.backend, e->diags));
     return gf_steps_new(&e->steps, &options, e->diags);
 }
 
@@ -128,7 +127,7 @@ static GfStatus evaluate(Eval *e)
 static GfStatus run_eval(Eval *e)
 {
     GF_TRY(parse_batch_size(e));
-    GF_TRY(start_threads(e));
+    GF_TRY(open_device(e));
     GF_TRY(gf_run_open(&e->run, e->options->arguments[0], e->diags));
     GF_TRY(load_data(e));
     GF_TRY(compile(e));
@@ -144,7 +143,7 @@ static GfStatus run(const GfOptions *o, GfDiags *diags)
     GfStatus status = run_eval(&e);
     gf_steps_free(&e.steps);
     gf_run_close(&e.run);
-    gf_pool_free(e.pool);
+    gf_device_close(&e.device);
     gf_arena_free(&arena);
     return status;
 }

@@ -13,7 +13,8 @@
 static const GfOptionSpec option_list[] = {
     {"set", "KEY=VALUE", "set a key of the job: training.num_train_epochs=1, checkpoint=DIR, variants=full,lora"},
     {"threads", "N", "threads (default: the job's, GRAFT_THREADS, or one a processor)"},
-    {"device", "NAME", "the device to train on: cpu"},
+    {"device", "NAME",
+     "cpu, cuda or cuda:N (default: the job's, GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},
     {"losses", "FILE", "write loss, gradient norm, learning rate and seconds of every step, a JSON line each"},
 };
 
@@ -23,7 +24,7 @@ static const GfCommandSpec spec = {
     .about = "Trains the variants of a job, evaluates each on the test data and compares them.",
     .more = "Each variant's model goes to output_dir/<variant>; `graft eval` reads it.  The comparison goes to\n"
             "output_dir/comparison.md and comparison.json.  The same seed gives the same model, bit for bit,\n"
-            "with any number of threads.\n",
+            "with any number of threads of the CPU, and again on the same kind of CUDA device.\n",
     .least = 1,
     .most = 1,
     .options = option_list,
@@ -100,7 +101,7 @@ static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
     GF_TRY(gf_job_load(&job, o->arguments[0], sets, count, diags));
     const char *device = gf_options_value(o, "device");
     if (device)
-        job.target = device;
+        job.device = device;
     GfStatus status = train_job(o, &job, threads, arena, diags);
     gf_job_close(&job);
     return status;

@@ -49,7 +49,6 @@ static const char *last_part(GfArena *arena, const char *path)
 static void print_model(const GfTrainView *v, const GfSession *s)
 {
     const GfConfig *c = &s->model.config;
-    uint32_t threads = gf_pool_threads(s->pool);
     int64_t layers = gf_config_i(c, "num_hidden_layers", gf_config_i(c, "n_layers", 0));
     int64_t width = gf_config_i(c, "hidden_size", gf_config_i(c, "dim", 0));
 
@@ -59,7 +58,7 @@ static void print_model(const GfTrainView *v, const GfSession *s)
         fprintf(v->out, ", %lld layers x %lld", (long long)layers, (long long)width);
     if (!v->job->checkpoint)
         fprintf(v->out, ", drawn from seed %lld", (long long)v->job->training.seed);
-    fprintf(v->out, "; %s: %u thread%s\n", s->backend->target->name, threads, threads == 1 ? "" : "s");
+    fprintf(v->out, "; %s\n", s->device.text);
 }
 
 /* Values that say "nothing of the kind". */
@@ -101,8 +100,7 @@ static bool is_given(const GfJob *job, const char *key)
 /* Arguments that a job may give, but that nothing here acts on. */
 static void print_ignored(const GfTrainView *v)
 {
-    static const char *const keys[] = {"bf16",
-                                       "save_strategy",
+    static const char *const keys[] = {"save_strategy",
                                        "save_steps",
                                        "save_total_limit",
                                        "load_best_model_at_end",
@@ -120,7 +118,7 @@ static void print_ignored(const GfTrainView *v)
         separator = ", ";
     }
     if (*separator == ',')
-        fprintf(v->out, " without effect in this version: f32 to the last step, whose model is saved\n");
+        fprintf(v->out, " without effect in this version: the model of the last step is saved\n");
 }
 
 void gf_view_session(GfTrainView *v, const GfSession *s)

@@ -225,7 +225,7 @@ static GfStatus load_variants(GfJob *job, const cJSON *own, GfDiags *diags)
 static GfStatus check_keys(const GfJob *job, GfDiags *diags)
 {
     static const char *const keys[] = {"job",  "about",    "model",    "checkpoint", "tokenizer", "config",
-                                       "data", "variants", "training", "target",     "threads"};
+                                       "data", "variants", "training", "device",     "threads"};
 
     GF_TRY(gf_kind_check(&job->doc, GF_KIND_JOB, diags));
     if (!gf_json_find(&job->doc, job->doc.root, "model") && !gf_json_find(&job->doc, job->doc.root, "data"))
@@ -241,7 +241,7 @@ static GfStatus read_words(GfJob *job, GfDiags *diags)
 
     GF_TRY(gf_json_get_string(doc, root, "job", GF_OPTIONAL, &job->name, diags));
     GF_TRY(gf_json_get_string(doc, root, "about", GF_OPTIONAL, &job->about, diags));
-    GF_TRY(gf_json_get_string(doc, root, "target", GF_OPTIONAL, &job->target, diags));
+    GF_TRY(gf_json_get_string(doc, root, "device", GF_OPTIONAL, &job->device, diags));
     GF_TRY(gf_json_get_int_in(doc, root, "threads", GF_OPTIONAL, 0, 1024, &job->threads, diags));
     GF_TRY(gf_job_path(job, root, "model", GF_REQUIRED, "", &job->model, diags));
     GF_TRY(gf_job_path(job, root, "checkpoint", GF_OPTIONAL, "", &job->checkpoint, diags));
@@ -294,7 +294,7 @@ static GfStatus apply_sets(GfJob *job, const GfSet *sets, size_t count, GfDiags 
 
 static void open_job(GfJob *job, const char *path, GfDiags *diags)
 {
-    *job = (GfJob){.about = "", .target = "cpu"};
+    *job = (GfJob){.about = ""};
     gf_arena_init(&job->arena, diags ? diags->arena.allocator : NULL);
     job->path = gf_arena_strdup(&job->arena, path);
     job->name = gf_path_stem(&job->arena, path);

@@ -13,7 +13,7 @@
  *     },
  *     "variants": ["../variants/full.json", {"file": "../variants/lora.json", "training": {"learning_rate": 5e-4}}],
  *     "training": {...},                       training.h
- *     "target": "cpu", "threads": 0
+ *     "device": "cuda:0", "threads": 2         absent: a CUDA device if there is one, else the CPU
  *   }
  *
  * Instead of files, "data": {"generate": {"seed": 7, "train": 2000, "validation": 400,
@@ -71,7 +71,7 @@ typedef struct GfJob {
     GfTraining training; /* the job's own */
     GfJobVariant *variants;
     size_t variant_count;
-    const char *target; /* "cpu" */
+    const char *device; /* "cpu", "cuda", "cuda:1"; NULL: not given */
     int64_t threads;    /* 0: one a core */
 } GfJob;
 

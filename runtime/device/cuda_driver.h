@@ -71,6 +71,7 @@ typedef struct GfCuGraphExec *GfCuGraphExec;
 enum {
     GF_CU_ERROR_OUT_OF_MEMORY = 2,
     GF_CU_ERROR_NO_DEVICE = 100,
+    GF_CU_ERROR_NO_BINARY = 209,     /* machine code for another architecture */
     GF_CU_ATTRIBUTE_MAX_THREADS = 1, /* of a block */
     GF_CU_ATTRIBUTE_MULTIPROCESSORS = 16,
     GF_CU_ATTRIBUTE_MAJOR = 75, /* compute capability */

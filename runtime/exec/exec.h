@@ -1,29 +1,38 @@
-/* exec.h -- running a program on the CPU.
+/* exec.h -- running a program on a device.
  *
  *   gf_exec_new(...)                 memory, pointers; frozen weights packed
  *   gf_exec_size(e, "tokens", 357)   sizes of this step
  *   gf_exec_input(e, "ids", ids)     copied
  *   gf_exec_run(e)
+ *   gf_exec_wait(e)
  *   gf_exec_output(e, "loss")
  *
- * Nothing is allocated from the first run on.
+ * The CPU is done when gf_exec_run returns, and nothing is allocated from the
+ * first run on.  A CUDA device works on meanwhile: the next run may be bound and
+ * put in before the first is waited for, so that the device never waits.
  */
 #ifndef GF_RUNTIME_EXEC_EXEC_H
 #define GF_RUNTIME_EXEC_EXEC_H
 
-#include "runtime/device/cpu_threads.h"
+#include "runtime/device/device.h"
 #include "runtime/exec/store.h"
 
 typedef struct GfExec GfExec;
 
-/* Make `program` runnable on `pool` over the tensors of `store`, which has been
- * filled; all three are borrowed and outlive the GfExec.  Runs the program's
- * `prepare` launches, but for weights that another program over the store has
- * packed in the same way: those are shared, and live as long as the store.
+/* Make `program` runnable on `device` over the tensors of `store`, which has been
+ * filled; program, store, and what the device is made of are borrowed and outlive
+ * the GfExec.
+ *
+ *   cpu   runs the program's `prepare` launches, but for weights that another
+ *         program over the store has packed in the same way: those are shared, and
+ *         live as long as the store
+ *   cuda  loads the kernels; the first program over a store copies its tensors to
+ *         the device, where they live as long as the store: see gf_store_pull
+ *
  * Errors: GF_ERR_MEMORY; GF_ERR_TENSOR a tensor that the store lacks, or one that
- * is packed here and written elsewhere. */
-GfStatus gf_exec_new(GfPool *pool, const GfProgram *program, GfStore *store, const GfAllocator *allocator, GfExec **out,
-                     GfDiags *diags);
+ * is packed here and written elsewhere; GF_ERR_DEVICE. */
+GfStatus gf_exec_new(const GfDevice *device, const GfProgram *program, GfStore *store, const GfAllocator *allocator,
+                     GfExec **out, GfDiags *diags);
 void gf_exec_free(GfExec *exec);
 
 /* Bind a symbol for the next runs; one that the program does not have is ignored.
@@ -34,14 +43,23 @@ GfStatus gf_exec_size(GfExec *exec, const char *symbol, int64_t size, GfDiags *d
  * after gf_exec_size.  One that the program does not have is ignored. */
 void gf_exec_input(GfExec *exec, const char *name, const void *data);
 
-/* Run a step: launches, then copies of what could not be updated in place.
- * Errors: GF_ERR_VALUE a symbol or an input was never bound. */
+/* Begin a step: launches, then copies of what could not be updated in place.
+ * Inputs and sizes may be bound anew as soon as it returns.
+ * Errors: GF_ERR_VALUE a symbol or an input was never bound; GF_ERR_DEVICE. */
 GfStatus gf_exec_run(GfExec *exec, GfDiags *diags);
 
-/* An output of the last run, until the next: elements of its type; NULL when
- * the program has no such output. */
-const void *gf_exec_output(const GfExec *exec, const char *name);
-int64_t gf_exec_output_count(const GfExec *exec, const char *name); /* of these elements; 0 when there is none */
-float gf_exec_scalar(const GfExec *exec, const char *name);         /* f32[]; NAN when there is none */
+/* Whether one more run may be begun before the outputs of the one before are read. */
+bool gf_exec_is_asynchronous(const GfExec *exec);
+
+/* Until the first of the runs that were not waited for is done; outputs are its own then.
+ * Errors: GF_ERR_DEVICE. */
+GfStatus gf_exec_wait(GfExec *exec, GfDiags *diags);
+
+/* An output of the run that was waited for, until the next wait: elements of its
+ * type; NULL when the program has no such output, or the device failed.  Where
+ * two runs were begun, one of more than a megabyte is not to be had any more. */
+const void *gf_exec_output(GfExec *exec, const char *name);
+int64_t gf_exec_output_count(const GfExec *exec, const char *name); /* with the sizes bound; 0 when there is none */
+float gf_exec_scalar(GfExec *exec, const char *name);               /* f32[]; NAN when there is none */
 
 #endif

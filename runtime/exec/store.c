@@ -18,6 +18,8 @@ void gf_store_init(GfStore *s, const GfAllocator *allocator)
 
 void gf_store_free(GfStore *s)
 {
+    if (s->mirror.self)
+        s->mirror.release(s->mirror.self);
     for (size_t i = 0; i < s->block_count; i++)
         gf_memory_unmap(&s->blocks[i]);
     gf_memory_unmap(&s->memory);
@@ -358,6 +360,16 @@ void gf_store_release(const GfStore *s, const GfStoreTensor *t)
         gf_safetensors_release(&s->file, t->mapped);
 }
 
+GfStatus gf_store_pull(GfStore *s, GfDiags *diags)
+{
+    return s->mirror.self ? s->mirror.pull(s->mirror.self, s, diags) : GF_OK;
+}
+
+GfStatus gf_store_push(const GfStore *s, GfDiags *diags)
+{
+    return s->mirror.self ? s->mirror.push(s->mirror.self, s, diags) : GF_OK;
+}
+
 /* ---- packed weights ---- */
 
 GfStatus gf_store_block(GfStore *s, int64_t bytes, const char *what, void **out, GfDiags *diags)
@@ -397,6 +409,8 @@ GfStatus gf_store_add_packed(GfStore *s, const GfPacked *packed, GfDiags *diags)
     return s->arena.failed ? gf_fail_memory(diags) : GF_OK;
 }
 
+/* ---- saving ---- */
+
 static GfStatus list_params(const GfStore *s, GfArena *scratch, GfStTensor **out, size_t *count)
 {
     GfStTensor *list = GF_NEW_ARRAY(scratch, GfStTensor, s->count + 1);
@@ -416,12 +430,13 @@ static GfStatus list_params(const GfStore *s, GfArena *scratch, GfStTensor **out
     return scratch->failed ? GF_ERR_MEMORY : GF_OK;
 }
 
-GfStatus gf_store_save(const GfStore *s, const char *path, GfDiags *diags)
+GfStatus gf_store_save(GfStore *s, const char *path, GfDiags *diags)
 {
     GfArena scratch;
     GfStTensor *list;
     size_t count;
 
+    GF_TRY(gf_store_pull(s, diags));
     gf_arena_init(&scratch, s->arena.allocator);
     GfStatus status = list_params(s, &scratch, &list, &count);
     status = status == GF_OK ? gf_safetensors_write(path, list, count, NULL, 0, diags) : gf_fail_memory(diags);

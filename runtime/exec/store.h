@@ -24,7 +24,7 @@ typedef struct GfStoreTensor {
     bool updated;             /* some program writes it */
     bool fresh;               /* a parameter that was initialized, not loaded */
     const GfStTensor *mapped; /* lies in the checkpoint's pages, which nobody writes; else NULL */
-    float *data;              /* NULL until the store is filled */
+    float *data;              /* NULL until the store is filled; of programs on a device: see gf_store_pull */
 } GfStoreTensor;
 
 /* What a program has made of a frozen parameter once and for all: panels that
@@ -36,7 +36,17 @@ typedef struct GfPacked {
     void *data; /* in one of the store's blocks */
 } GfPacked;
 
-typedef struct GfStore {
+typedef struct GfStore GfStore;
+
+/* The tensors' copies on a device, made by the first program there; see exec.h. */
+typedef struct GfStoreMirror {
+    void *self; /* NULL: programs use the tensors where they are */
+    GfStatus (*pull)(void *self, GfStore *store, GfDiags *diags);
+    GfStatus (*push)(void *self, const GfStore *store, GfDiags *diags);
+    void (*release)(void *self);
+} GfStoreMirror;
+
+struct GfStore {
     GfArena arena;
     GfStoreTensor *tensors; /* in order of declaration */
     size_t count, capacity;
@@ -47,7 +57,8 @@ typedef struct GfStore {
     size_t packed_count, packed_capacity;
     GfMemory *blocks; /* of what is packed */
     size_t block_count, block_capacity;
-} GfStore;
+    GfStoreMirror mirror;
+};
 
 /* Where parameters come from.  All is borrowed for the call. */
 typedef struct GfStoreSource {
@@ -88,7 +99,13 @@ GfStatus gf_store_block(GfStore *store, int64_t bytes, const char *what, void **
 void *gf_store_find_packed(const GfStore *store, const GfPacked *wanted);
 GfStatus gf_store_add_packed(GfStore *store, const GfPacked *packed, GfDiags *diags);
 
-/* Write all parameters, in order of declaration, as F32. */
-GfStatus gf_store_save(const GfStore *store, const char *path, GfDiags *diags);
+/* Programs on a device work on copies of the tensors.  Bring what they have updated
+ * back to `data`; give them what has changed there.  Nothing to do on the CPU.
+ * Errors: GF_ERR_DEVICE. */
+GfStatus gf_store_pull(GfStore *store, GfDiags *diags);
+GfStatus gf_store_push(const GfStore *store, GfDiags *diags);
+
+/* Pull, and write all parameters, in order of declaration, as F32. */
+GfStatus gf_store_save(GfStore *store, const char *path, GfDiags *diags);
 
 #endif

@@ -174,8 +174,8 @@ void gf_comparison_markdown(const GfComparison *c, GfText *out)
     }
     gf_text_add(out,
                 "\nScores are of the %s split, precision, recall and F1 weighted by class; loss is its mean cross "
-                "entropy in nats. Seconds and examples/s are those of the training steps alone, on %u CPU threads.\n",
-                evaluated_split(c), gf_pool_threads(c->session->pool));
+                "entropy in nats. Seconds and examples/s are those of the training steps alone, on %s.\n",
+                evaluated_split(c), c->session->device.text);
 }
 
 static void add_number(GfText *out, const char *key, double value)
@@ -209,8 +209,10 @@ void gf_comparison_json(const GfComparison *c, GfText *out)
     gf_text_add(out, "{\n  \"job\": ");
     gf_json_quote(out, c->session->job->name);
     gf_text_add(out, ",\n  \"target\": ");
-    gf_json_quote(out, c->session->job->target);
-    gf_text_add(out, ",\n  \"threads\": %u,\n  \"variants\": [", gf_pool_threads(c->session->pool));
+    gf_json_quote(out, c->session->device.target);
+    gf_text_add(out, ",\n  \"device\": ");
+    gf_json_quote(out, c->session->device.text);
+    gf_text_add(out, ",\n  \"variants\": [");
     for (size_t i = 0; i < c->count; i++) {
         gf_text_add(out, i ? ",\n" : "\n");
         add_result(out, &c->results[i]);

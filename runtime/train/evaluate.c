@@ -2,10 +2,16 @@
 #include "runtime/train/evaluate.h"
 
 #include <math.h>
+#include <string.h>
 
 GfStatus gf_evaluator_init(GfEvaluator *ev, GfArena *arena, const GfDataset *dataset, size_t batch_size, GfDiags *diags)
 {
     GF_TRY(gf_batcher_init(&ev->batcher, arena, dataset, batch_size, diags));
+    for (size_t i = 0; i < 2; i++) {
+        ev->under_way[i].labels = GF_NEW_ARRAY(arena, int32_t, ev->batcher.max_seqs);
+        if (!ev->under_way[i].labels)
+            return gf_fail_memory(diags);
+    }
     return gf_metrics_init(&ev->metrics, arena, dataset->classes, diags);
 }
 
@@ -23,12 +29,12 @@ static int64_t largest(const float *row, size_t count)
     return (int64_t)best;
 }
 
-static GfStatus count_batch(GfEvaluator *ev, const GfBatch *batch, const float *logits, GfDiags *diags)
+static GfStatus count_batch(GfEvaluator *ev, const GfEvaluated *batch, const float *logits, GfDiags *diags)
 {
     size_t classes = ev->metrics.classes;
 
     for (int32_t i = 0; i < batch->seqs; i++) {
-        int64_t predicted = largest(logits + (size_t)i * classes, classes);
+        int64_t predicted = logits ? largest(logits + (size_t)i * classes, classes) : -1;
         if (predicted < 0)
             return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "the evaluation failed: a logit is not a number");
         GF_TRY(gf_metrics_add(&ev->metrics, batch->labels[i], predicted, diags));
@@ -36,30 +42,57 @@ static GfStatus count_batch(GfEvaluator *ev, const GfBatch *batch, const float *
     return GF_OK;
 }
 
-static GfStatus add_loss(double *sum, const GfBatch *batch, double loss, GfDiags *diags)
+static GfStatus add_loss(double *sum, int32_t seqs, double loss, GfDiags *diags)
 {
     if (!isfinite(loss))
         return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "the evaluation failed: the loss is %g", loss);
-    *sum += loss * batch->seqs;
+    *sum += loss * seqs;
+    return GF_OK;
+}
+
+/* ---- batches under way ---- */
+
+static GfStatus begin(GfExec *exec, const GfBatch *batch, GfEvaluated *under_way, GfDiags *diags)
+{
+    under_way->seqs = batch->seqs;
+    memcpy(under_way->labels, batch->labels, (size_t)batch->seqs * sizeof *batch->labels);
+    return gf_steps_run(exec, batch, NULL, diags);
+}
+
+static GfStatus finish(GfEvaluator *ev, GfExec *exec, const GfEvaluated *under_way, double *sum, GfDiags *diags)
+{
+    GF_TRY(gf_exec_wait(exec, diags));
+    GF_TRY(add_loss(sum, under_way->seqs, gf_exec_scalar(exec, "loss"), diags));
+    return count_batch(ev, under_way, gf_exec_output(exec, "logits"), diags);
+}
+
+/* Batch after batch; where the device works on its own, the next is put in before the last is read. */
+static GfStatus run_all(GfEvaluator *ev, GfExec *exec, GfEvaluation *out, double *sum, GfDiags *diags)
+{
+    size_t ahead = gf_exec_is_asynchronous(exec) ? 1 : 0, begun = 0, done = 0;
+    const GfBatch *batch;
+
+    gf_batcher_start(&ev->batcher);
+    while ((batch = gf_batcher_next(&ev->batcher))) {
+        out->examples += batch->seqs;
+        out->tokens += batch->tokens;
+        GF_TRY(begin(exec, batch, &ev->under_way[begun++ % 2], diags));
+        if (begun - done > ahead)
+            GF_TRY(finish(ev, exec, &ev->under_way[done++ % 2], sum, diags));
+    }
+    while (done < begun)
+        GF_TRY(finish(ev, exec, &ev->under_way[done++ % 2], sum, diags));
+    out->batches = (int64_t)done;
     return GF_OK;
 }
 
 GfStatus gf_evaluate(GfEvaluator *ev, GfExec *evaluate, GfEvaluation *out, GfDiags *diags)
 {
     double start = gf_now(), sum = 0;
-    const GfBatch *batch;
 
     *out = (GfEvaluation){0};
     gf_metrics_reset(&ev->metrics);
-    gf_batcher_start(&ev->batcher);
-    while ((batch = gf_batcher_next(&ev->batcher))) {
-        GF_TRY(gf_steps_run(evaluate, batch, NULL, diags));
-        GF_TRY(add_loss(&sum, batch, gf_exec_scalar(evaluate, "loss"), diags));
-        GF_TRY(count_batch(ev, batch, gf_exec_output(evaluate, "logits"), diags));
-        out->examples += batch->seqs;
-        out->tokens += batch->tokens;
-        out->batches++;
-    }
+    GF_TRY(run_all(ev, evaluate, out, &sum, diags));
     out->loss = sum / (double)out->examples;
     out->scores = gf_metrics_scores(&ev->metrics);
     out->seconds = gf_now() - start;

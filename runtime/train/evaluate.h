@@ -12,9 +12,16 @@ typedef struct GfEvaluation {
     double seconds;
 } GfEvaluation;
 
+/* A batch whose outputs are yet to be read. */
+typedef struct GfEvaluated {
+    int32_t seqs;
+    int32_t *labels; /* [seqs] */
+} GfEvaluated;
+
 /* What evaluating one data set needs, allocated once; the data set is borrowed. */
 typedef struct GfEvaluator {
     GfBatcher batcher;
+    GfEvaluated under_way[2];
     GfMetrics metrics;
 } GfEvaluator;
 

@@ -24,7 +24,7 @@ typedef struct GfRunSave {
     const GfModel *model;
     const GfHfConfig *config; /* the checkpoint's; NULL: none */
     const GfCorpus *corpus;
-    const GfStore *store;
+    GfStore *store;
     const GfHistory *history;
     const GfTrainer *trainer;
 } GfRunSave;

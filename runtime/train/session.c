@@ -49,15 +49,6 @@ static GfStatus load_model(GfSession *s, GfDiags *diags)
     return GF_OK;
 }
 
-static GfStatus start_threads(GfSession *s, uint32_t threads, GfDiags *diags)
-{
-    if (threads == 0)
-        threads = (uint32_t)s->job->threads;
-    if (threads == 0)
-        GF_TRY(gf_pool_default_threads(&threads, diags));
-    return gf_pool_new(threads, s->arena.allocator, &s->pool, diags);
-}
-
 static GfStatus check_variants(const GfSession *s, GfDiags *diags)
 {
     for (size_t i = 0; i < s->job->variant_count; i++)
@@ -115,16 +106,16 @@ static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
 
 /* ---- all ---- */
 
-/* What is compiled must run here. */
-static GfStatus find_backend(GfSession *s, GfDiags *diags)
+/* The device, and what compiles for it. */
+static GfStatus open_device(GfSession *s, uint32_t threads, GfDiags *diags)
 {
-    GF_TRY(gf_backend_find(s->job->target, &s->backend, diags));
-    if (strcmp(s->backend->name, "cpu") == 0)
-        return GF_OK;
-    gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "training runs on the target 'cpu' only, not on '%s'", s->job->target);
-    gf_note(diags, "graft compile MODEL.json --target %s --emit cubin -o DIR writes the step's kernels",
-            s->job->target);
-    return GF_ERR_TARGET;
+    if (threads == 0)
+        threads = (uint32_t)s->job->threads;
+    GF_TRY(gf_device_open(&s->device, s->job->device, threads, s->arena.allocator, diags));
+    GfStatus status = gf_backend_find(s->device.target, &s->backend, diags);
+    if (status != GF_OK && !s->job->device)
+        gf_note(diags, "nor can a CUDA device be used; --device cuda says why");
+    return status;
 }
 
 static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
@@ -134,9 +125,8 @@ static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
     GF_TRY(load_model(s, diags));
     GF_TRY(check_variants(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
-    GF_TRY(find_backend(s, diags));
     GF_TRY(probe_outputs(s, diags));
-    return start_threads(s, threads, diags);
+    return open_device(s, threads, diags);
 }
 
 GfStatus gf_session_open(GfSession *s, const GfJob *job, uint32_t threads, GfDiags *diags)
@@ -151,7 +141,7 @@ GfStatus gf_session_open(GfSession *s, const GfJob *job, uint32_t threads, GfDia
 
 void gf_session_close(GfSession *s)
 {
-    gf_pool_free(s->pool);
+    gf_device_close(&s->device);
     gf_corpus_close(&s->corpus);
     gf_model_close(&s->model);
     gf_hf_config_close(&s->config);
@@ -208,7 +198,7 @@ static GfStatus compile(Run *run)
                               .variant = &run->variant->variant,
                               .training = t,
                               .backend = s->backend,
-                              .pool = s->pool,
+                              .device = &s->device,
                               .source = &source};
 
     widen(&options.train, split_of(s, GF_SPLIT_TRAIN), gf_train_batch_size(t, s->corpus.fixed_batch));

@@ -23,7 +23,7 @@ typedef struct GfSession {
     GfModel model;
     GfModelLimits limits;
     GfCorpus corpus;
-    GfPool *pool;
+    GfDevice device;
     const GfBackend *backend;
 } GfSession;
 
@@ -47,9 +47,10 @@ typedef struct GfSessionEvents {
     GfTrainEvents train;
 } GfSessionEvents;
 
-/* Load model and data, check the variants against the model, make the output
- * folders.  threads 0: the job's, else gf_pool_default_threads.  `job` outlives
- * the session.  On error nothing needs closing.
+/* Load model and data, check the variants against the model, open the device that
+ * the job names, make the output folders.  threads, of the CPU, 0: the job's, else
+ * gf_pool_default_threads.  `job` outlives the session.  On error nothing needs
+ * closing.
  * Errors: those of the files; GF_ERR_NAME a variant of another model; GF_ERR_VALUE
  * no output_dir, GF_ERR_IO one that cannot be written to. */
 GfStatus gf_session_open(GfSession *session, const GfJob *job, uint32_t threads, GfDiags *diags);

@@ -47,7 +47,8 @@ static GfStatus compile_in(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimi
 
     GfStatus status = run_passes(o, recipe(&r, scratch), scratch, &g, diags);
     if (status == GF_OK)
-        status = o->backend->compile(g, &(GfCompileOptions){0}, scratch->allocator, out, diags);
+        status =
+            o->backend->compile(g, &(GfCompileOptions){.target = o->device->target}, scratch->allocator, out, diags);
     gf_graph_free(g);
     return status;
 }
@@ -122,7 +123,7 @@ static GfStatus make_runnable(GfSteps *s, const GfStepsOptions *o, GfDiags *diag
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->program)
-            GF_TRY(gf_exec_new(o->pool, all[i]->program, &s->store, diags->arena.allocator, &all[i]->exec, diags));
+            GF_TRY(gf_exec_new(o->device, all[i]->program, &s->store, diags->arena.allocator, &all[i]->exec, diags));
     return GF_OK;
 }
 

@@ -24,7 +24,7 @@ typedef struct GfStepsOptions {
     const GfVariant *variant;   /* NULL: everything trains */
     const GfTraining *training; /* NULL: the defaults */
     const GfBackend *backend;
-    GfPool *pool;
+    const GfDevice *device;
     const GfStoreSource *source;
     GfBatchLimits train, evaluate;
     bool return_gradients; /* outputs "grad.NAME" of update */
@@ -56,8 +56,9 @@ typedef struct GfStepInputs {
     double loss_scale; /* sequences of the micro-batch / sequences of the whole step */
 } GfStepInputs;
 
-/* Bind a batch and the scalars (NULL: zeros, for evaluation), and run.
- * Errors: GF_ERR_VALUE the batch is larger than planned. */
+/* Bind a batch and the scalars (NULL: zeros, for evaluation), and begin to run:
+ * gf_exec_wait comes before outputs.  The batch may be filled anew at once.
+ * Errors: GF_ERR_VALUE the batch is larger than planned; GF_ERR_DEVICE. */
 GfStatus gf_steps_run(GfExec *exec, const GfBatch *batch, const GfStepInputs *inputs, GfDiags *diags);
 
 /* Seconds of a clock that only goes forward. */

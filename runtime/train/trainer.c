@@ -50,11 +50,17 @@ GfStatus gf_trainer_init(GfTrainer *t, GfArena *arena, const GfTrainerOptions *o
     if (options->validation)
         GF_TRY(
             gf_evaluator_init(&t->evaluator, arena, options->validation, (size_t)a->per_device_eval_batch_size, diags));
+    t->accumulates = a->gradient_accumulation_steps > 1;
     GF_TRY(plan_steps(t, diags));
     return plan_schedule(t, diags);
 }
 
 /* ---- an optimizer step ---- */
+
+static const char *name_of(const GfTrainer *t)
+{
+    return t->options.name ? t->options.name : "the model";
+}
 
 /* Examples of micro-batches [first, first + count) of an epoch. */
 static int64_t examples_of(const GfBatcher *b, int64_t first, int64_t count)
@@ -65,33 +71,14 @@ static int64_t examples_of(const GfBatcher *b, int64_t first, int64_t count)
     return (end < all ? end : all) - first * size;
 }
 
-/* Run the micro-batches of the step; all but the last only add up gradients. */
-static GfStatus run_micros(GfTrainer *t, int64_t count, GfStepReport *r, GfDiags *diags)
+static bool epoch_is_over(const GfTrainer *t, const GfTrainState *s)
 {
-    const GfSteps *s = t->options.steps;
-    double sum = 0;
-
-    r->examples = examples_of(&t->batcher, t->state.position, count);
-    for (int64_t i = 0; i < count; i++) {
-        GfExec *exec = i + 1 < count ? s->accumulate.exec : s->update.exec;
-        const GfBatch *batch = gf_batcher_next(&t->batcher);
-        GfStepInputs in = {.seed = t->seed,
-                           .step = r->step,
-                           .micro = i,
-                           .lr = r->learning_rate,
-                           .loss_scale = (double)batch->seqs / (double)r->examples};
-        GF_TRY(gf_steps_run(exec, batch, &in, diags));
-        sum += (double)gf_exec_scalar(exec, "loss") * batch->seqs;
-        r->tokens += batch->tokens;
-    }
-    r->loss = sum / (double)r->examples;
-    r->grad_norm = gf_exec_scalar(s->update.exec, "grad_norm");
-    return GF_OK;
+    return s->position >= (int64_t)t->batcher.batches;
 }
 
-static const char *name_of(const GfTrainer *t)
+static double epochs_done(const GfTrainer *t)
 {
-    return t->options.name ? t->options.name : "the model";
+    return (double)t->state.epoch + (double)t->state.position / (double)t->batcher.batches;
 }
 
 /* What has left the finite numbers never comes back. */
@@ -110,10 +97,111 @@ static GfStatus check_finite(const GfTrainer *t, const GfStepReport *r, GfDiags 
     return GF_ERR_VALUE;
 }
 
-static void advance(GfTrainer *t, int64_t micros, const GfStepReport *r)
-{
-    GfTrainState *s = &t->state;
+/* ---- a step under way ----
+ *
+ * `begun` is the state as it will be when all that was put in is done.  A device
+ * that works on its own gets the next step before the loss of this one is read,
+ * so that it never waits for the host; not past a point where the state is looked
+ * at: the end of an epoch, an evaluation, the last step. */
 
+static GfFlight *flight_at(GfTrainer *t, uint32_t i)
+{
+    return &t->flights[(t->first_flight + i) % GF_FLIGHTS];
+}
+
+/* Wait for the micro-batch that was put in first; its loss into its step's report. */
+static GfStatus land(GfTrainer *t, GfDiags *diags)
+{
+    GfFlight *f = flight_at(t, 0);
+    GfStepReport *r = &t->reports[f->step % GF_FLIGHTS];
+
+    GF_TRY(gf_exec_wait(f->exec, diags));
+    r->loss += (double)gf_exec_scalar(f->exec, "loss") * (double)f->seqs / (double)r->examples;
+    if (f->last)
+        r->grad_norm = gf_exec_scalar(f->exec, "grad_norm");
+    t->first_flight++;
+    t->flight_count--;
+    return GF_OK;
+}
+
+static GfStatus launch(GfTrainer *t, GfExec *exec, const GfBatch *batch, const GfStepInputs *in, bool last,
+                       GfDiags *diags)
+{
+    uint32_t most = gf_exec_is_asynchronous(exec) ? GF_FLIGHTS : 1;
+
+    while (t->flight_count >= most)
+        GF_TRY(land(t, diags));
+    GF_TRY(gf_steps_run(exec, batch, in, diags));
+    *flight_at(t, t->flight_count++) = (GfFlight){.exec = exec, .seqs = batch->seqs, .step = in->step, .last = last};
+    return GF_OK;
+}
+
+/* Put in the micro-batches of a step; all but the last only add up gradients. */
+static GfStatus launch_micros(GfTrainer *t, int64_t count, GfStepReport *r, GfDiags *diags)
+{
+    const GfSteps *s = t->options.steps;
+
+    for (int64_t i = 0; i < count; i++) {
+        bool last = i + 1 == count;
+        const GfBatch *batch = gf_batcher_next(&t->batcher);
+        GfStepInputs in = {.seed = t->seed,
+                           .step = r->step,
+                           .micro = i,
+                           .lr = r->learning_rate,
+                           .loss_scale = (double)batch->seqs / (double)r->examples};
+        r->tokens += batch->tokens;
+        GF_TRY(launch(t, last ? s->update.exec : s->accumulate.exec, batch, &in, last, diags));
+    }
+    return GF_OK;
+}
+
+/* Before the first step of an epoch, or of going on within one. */
+static void start_epoch(GfTrainer *t)
+{
+    if (t->options.fixed_batch)
+        gf_batcher_start(&t->batcher);
+    else
+        gf_batcher_start_shuffled(&t->batcher, t->data_seed, (uint64_t)t->begun.epoch);
+    gf_batcher_seek(&t->batcher, (size_t)t->begun.position);
+}
+
+static void next_epoch(const GfTrainer *t, GfTrainState *s)
+{
+    if (!epoch_is_over(t, s))
+        return;
+    s->epoch++;
+    s->position = 0;
+    s->epoch_steps = 0;
+    s->epoch_loss = 0;
+}
+
+static int64_t micros_of(const GfTrainer *t, const GfTrainState *s)
+{
+    int64_t left = (int64_t)t->batcher.batches - s->position, most = t->options.training->gradient_accumulation_steps;
+    return left < most ? left : most;
+}
+
+static GfStatus begin_step(GfTrainer *t, GfDiags *diags)
+{
+    GfTrainState *s = &t->begun;
+
+    next_epoch(t, s);
+    if (s->position == 0 || t->batcher.next != (size_t)s->position)
+        start_epoch(t);
+    int64_t micros = micros_of(t, s);
+    GfStepReport *r = &t->reports[(s->step + 1) % GF_FLIGHTS];
+    *r = (GfStepReport){.step = s->step + 1,
+                        .max_steps = t->max_steps,
+                        .learning_rate = gf_schedule_rate(&t->schedule, s->step),
+                        .examples = examples_of(&t->batcher, s->position, micros)};
+    GF_TRY(launch_micros(t, micros, r, diags));
+    s->position += micros;
+    s->step++;
+    return GF_OK;
+}
+
+static void advance(GfTrainState *s, int64_t micros, const GfStepReport *r)
+{
     s->step++;
     s->position += micros;
     s->epoch_steps++;
@@ -124,67 +212,65 @@ static void advance(GfTrainer *t, int64_t micros, const GfStepReport *r)
     s->seconds += r->seconds;
 }
 
-/* Before the first step of an epoch, or of going on within one. */
-static void start_epoch(GfTrainer *t)
+static GfStatus finish_step(GfTrainer *t, double start, GfStepReport *out, GfDiags *diags)
 {
     GfTrainState *s = &t->state;
+    GfStepReport *r = &t->reports[(s->step + 1) % GF_FLIGHTS];
 
-    if (t->options.fixed_batch)
-        gf_batcher_start(&t->batcher);
-    else
-        gf_batcher_start_shuffled(&t->batcher, t->data_seed, (uint64_t)s->epoch);
-    gf_batcher_seek(&t->batcher, (size_t)s->position);
-    t->mark = *s;
+    while (t->flight_count && flight_at(t, 0)->step == r->step)
+        GF_TRY(land(t, diags));
+    GF_TRY(check_finite(t, r, diags));
+    next_epoch(t, s);
+    if (s->position == 0)
+        t->mark = *s;
+    r->seconds = gf_now() - start;
+    advance(s, micros_of(t, s), r);
+    r->epoch = epochs_done(t);
+    *out = *r;
+    return GF_OK;
 }
 
-static double epochs_done(const GfTrainer *t)
+static bool is_due(GfStrategy strategy, int64_t every, int64_t step, bool epoch_end)
 {
-    return (double)t->state.epoch + (double)t->state.position / (double)t->batcher.batches;
+    return strategy == GF_STRATEGY_EPOCH ? epoch_end : strategy == GF_STRATEGY_STEPS && step % every == 0;
 }
 
-static bool epoch_is_over(const GfTrainer *t)
+/* Whether somebody looks at the state when `s` is reached. */
+static bool is_stop(const GfTrainer *t, const GfTrainState *s)
 {
-    return t->state.position >= (int64_t)t->batcher.batches;
+    const GfTraining *a = t->options.training;
+    bool end = epoch_is_over(t, s) || s->step >= t->max_steps;
+
+    return end || (t->options.validation && is_due(a->eval_strategy, a->eval_steps, s->step, end));
 }
 
-static void next_epoch(GfTrainer *t)
+/* A step that is put in while the one before runs; of one micro-batch, whose
+ * run is the only one of its step. */
+static bool may_look_ahead(const GfTrainer *t)
 {
-    t->state.epoch++;
-    t->state.position = 0;
-    t->state.epoch_steps = 0;
-    t->state.epoch_loss = 0;
+    return gf_exec_is_asynchronous(t->options.steps->update.exec) && !t->accumulates && !is_stop(t, &t->begun);
 }
 
 GfStatus gf_trainer_step(GfTrainer *t, GfStepReport *report, GfDiags *diags)
 {
-    const GfTraining *a = t->options.training;
     double start = gf_now();
-    GfStepReport r = {.step = t->state.step + 1,
-                      .max_steps = t->max_steps,
-                      .learning_rate = gf_schedule_rate(&t->schedule, t->state.step)};
+    GfStepReport r;
 
-    if (epoch_is_over(t))
-        next_epoch(t);
-    if (t->state.position == 0 || t->batcher.next != (size_t)t->state.position)
-        start_epoch(t);
-    int64_t left = (int64_t)t->batcher.batches - t->state.position;
-    int64_t micros = left < a->gradient_accumulation_steps ? left : a->gradient_accumulation_steps;
-    GF_TRY(run_micros(t, micros, &r, diags));
-    GF_TRY(check_finite(t, &r, diags));
-    r.seconds = gf_now() - start;
-    advance(t, micros, &r);
-    r.epoch = epochs_done(t);
+    if (t->flight_count == 0) {
+        t->begun = t->state;
+        if (t->state.position > 0 && t->batcher.next != (size_t)t->state.position)
+            t->mark = t->state; /* going on within an epoch */
+        GF_TRY(begin_step(t, diags));
+    }
+    if (may_look_ahead(t))
+        GF_TRY(begin_step(t, diags));
+    GF_TRY(finish_step(t, start, &r, diags));
     if (report)
         *report = r;
     return GF_OK;
 }
 
 /* ---- the loop ---- */
-
-static bool is_due(GfStrategy strategy, int64_t every, int64_t step, bool epoch_end)
-{
-    return strategy == GF_STRATEGY_EPOCH ? epoch_end : strategy == GF_STRATEGY_STEPS && step % every == 0;
-}
 
 static GfStatus evaluate(GfTrainer *t, GfEpochReport *r, GfDiags *diags)
 {
@@ -215,7 +301,7 @@ static GfStatus report_epoch(GfTrainer *t, bool evaluated, GfDiags *diags)
 static GfStatus after_step(GfTrainer *t, GfDiags *diags)
 {
     const GfTraining *a = t->options.training;
-    bool end = epoch_is_over(t) || t->state.step >= t->max_steps;
+    bool end = epoch_is_over(t, &t->state) || t->state.step >= t->max_steps;
     bool due = t->options.validation && is_due(a->eval_strategy, a->eval_steps, t->state.step, end);
 
     return end || due ? report_epoch(t, due, diags) : GF_OK;

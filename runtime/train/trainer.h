@@ -62,9 +62,25 @@ typedef struct GfTrainerOptions {
     const GfTrainEvents *events; /* NULL: none */
 } GfTrainerOptions;
 
+/* Micro-batches that may be under way at once on a device that works on its own. */
+enum { GF_FLIGHTS = 2 };
+
+/* A micro-batch under way. */
+typedef struct GfFlight {
+    GfExec *exec;
+    int32_t seqs;
+    int64_t step;
+    bool last; /* of its step */
+} GfFlight;
+
 typedef struct GfTrainer {
     GfTrainerOptions options;
-    GfTrainState state;
+    GfTrainState state; /* what is done */
+    GfTrainState begun; /* step, epoch and position with what is under way */
+    GfFlight flights[GF_FLIGHTS];
+    uint32_t first_flight, flight_count;
+    GfStepReport reports[GF_FLIGHTS]; /* of the steps under way, by number */
+    bool accumulates;
     GfBatcher batcher;
     GfEvaluator evaluator;
     GfSchedule schedule;

@@ -48,8 +48,10 @@ check "an unknown architecture" fails_with "names no architecture" "$graft" comp
     --target cuda:sm_70 --emit cuda -o "$out/old"
 check "a folder is needed" fails_with "names the folder" "$graft" compile "$source/models/bert.json" \
     --target cuda:sm_80 --emit cuda
-check "nothing trains on it yet" fails_with "on the target 'cpu' only" "$graft" train "$source/models/jobs/demo.json" \
-    --set target=cuda:sm_80 --set "training.output_dir=$out/run"
+check "no driver" fails_with "cannot be loaded" env GRAFT_LIBCUDA=/nonexistent/libcuda.so "$graft" train \
+    "$source/models/jobs/demo.json" --device cuda --set "training.output_dir=$out/run"
+check "no such device" fails_with "unknown device" "$graft" train "$source/models/jobs/demo.json" \
+    --device gpu --set "training.output_dir=$out/run"
 check "no NVRTC" fails_with "cannot be loaded" env GRAFT_NVRTC=/nonexistent/libnvrtc.so "$graft" compile \
     "$source/models/bert.json" --target cuda:sm_80 --emit cubin -o "$out/none"
 

@@ -59,6 +59,7 @@ static GfStatus load(GfProgram *p, const char *path, GfDiags *diags)
     if (!library)
         return gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "%s", dlerror());
     p->native = library;
+    p->target = "cpu";
     p->native_free = close_library;
     for (uint32_t i = 0; i < p->kernel_count; i++) {
         char name[160];

@@ -15,6 +15,7 @@
  *   --plant ERROR   commit an error on purpose; the test must then fail:
  *                   swapped-row, missing-scale, schedule, short-logits, short-gradient, unchecked
  *   --run NAME      this run of golden.json alone
+ *   --device NAME   cpu (the default), cuda, cuda:N
  *   --emulate-cuda  the kernels of the cuda target, run on the host (tests/cuda)
  *   --verbose       report what passes too
  *
@@ -70,7 +71,8 @@ typedef struct Test {
     GfDataset data;
     size_t batch_size;
     const GfBackend *backend;
-    GfPool *pool;
+    GfDevice device;
+    const char *device_name;
     Plant plant;
     bool emulated;
     const char *only; /* the run to make; NULL: all */
@@ -110,23 +112,19 @@ static GfStatus load_model(Test *t)
 
 static GfStatus open_test(Test *t, const char *folder)
 {
-    uint32_t threads;
-
     GF_TRY(golden_open(&t->golden, folder, t->diags));
     GF_TRY(load_model(t));
     GfModelLimits limits = gf_model_limits(t->model.graph);
     GF_TRY(gf_batches_read(&t->data, &t->batch_size, &t->arena, t->golden.batches, t->golden.config.label_count,
                            &limits, t->diags));
+    GF_TRY(gf_device_open(&t->device, t->device_name, 0, NULL, t->diags));
     t->backend = &emulated_cuda;
-    if (!t->emulated)
-        GF_TRY(gf_backend_find("cpu", &t->backend, t->diags));
-    GF_TRY(gf_pool_default_threads(&threads, t->diags));
-    return gf_pool_new(threads, NULL, &t->pool, t->diags);
+    return t->emulated ? GF_OK : gf_backend_find(t->device.target, &t->backend, t->diags);
 }
 
 static void close_test(Test *t)
 {
-    gf_pool_free(t->pool);
+    gf_device_close(&t->device);
     gf_model_close(&t->model);
     golden_close(&t->golden);
     gf_arena_free(&t->arena);
@@ -194,7 +192,7 @@ static GfStatus compile(Run *r, bool return_gradients)
         .variant = &r->variant,
         .training = &r->training,
         .backend = t->backend,
-        .pool = t->pool,
+        .device = &t->device,
         .source = &source,
         .train = {(int64_t)gf_dataset_max_tokens(&t->data, t->batch_size), (int64_t)t->batch_size},
         .return_gradients = return_gradients};
@@ -203,6 +201,7 @@ static GfStatus compile(Run *r, bool return_gradients)
 
     GF_TRY(gf_steps_new(&r->steps, &options, t->diags));
     GF_TRY(load_adapter(r));
+    GF_TRY(gf_store_push(&r->steps.store, t->diags));
     return gf_trainer_init(&r->trainer, &r->arena, &trainer, t->diags);
 }
 
@@ -379,6 +378,7 @@ static void compare_logits(Run *r)
 static GfStatus first_step(Run *r)
 {
     GF_TRY(compile(r, true));
+    r->trainer.max_steps = 1; /* the outputs of this step are read, so none follows it */
     GF_TRY(gf_trainer_step(&r->trainer, NULL, r->test->diags));
     tally_number(&r->test->tally, "trainable parameters", 0, (double)r->steps.params.trainable,
                  (double)r->golden->trainable, 0);
@@ -398,6 +398,7 @@ static GfStatus all_steps(Run *r)
         GF_TRY(gf_trainer_step(&r->trainer, &report, r->test->diags));
         compare_step(r, i, &report);
     }
+    GF_TRY(gf_store_pull(&r->steps.store, r->test->diags));
     check_references(r, &r->golden->final, "final value in the reference");
     for (size_t i = 0; i < r->golden->final.count; i++)
         GF_TRY(compare_final(r, i));
@@ -451,6 +452,8 @@ static bool parse_arguments(int argc, char **argv, Test *t, const char **folder)
             i++;
         else if (strcmp(argv[i], "--emulate-cuda") == 0)
             t->emulated = true;
+        else if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
+            t->device_name = argv[++i];
         else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc)
             t->only = argv[++i];
         else if (argv[i][0] != '-' && !*folder)
@@ -465,10 +468,11 @@ int main(int argc, char **argv)
 {
     GfDiags diags;
     const char *folder = NULL;
-    Test test = {.diags = &diags};
+    Test test = {.diags = &diags, .device_name = "cpu"};
 
     if (!parse_arguments(argc, argv, &test, &folder)) {
-        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--emulate-cuda] [--verbose]\n", stderr);
+        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--device NAME] [--emulate-cuda] [--verbose]\n",
+              stderr);
         return 2;
     }
     gf_diags_init(&diags, NULL);

@@ -47,7 +47,7 @@ static GfStatus evaluate_run(Test *t, GfRun *run, GfDataset *data, GfEvaluation 
     GfStepsOptions options = {.model = &run->model,
                               .variant = &run->variant,
                               .backend = t->session.backend,
-                              .pool = t->session.pool,
+                              .device = &t->session.device,
                               .source = &source,
                               .evaluate = {(int64_t)gf_dataset_max_tokens(data, BATCH), BATCH}};
     GfSteps steps;

@@ -15,7 +15,7 @@ enum { STEPS = 50 };
 
 typedef struct Made {
     GfArena arena;
-    GfPool *pool;
+    GfDevice device;
     GfSteps steps;
     float losses[STEPS];
 } Made;
@@ -55,7 +55,7 @@ static GfStatus make_steps(Test *t, const GfJobVariant *variant, Made *m)
                               .variant = &variant->variant,
                               .training = &variant->training,
                               .backend = t->backend,
-                              .pool = m->pool,
+                              .device = &m->device,
                               .source = &source,
                               .train = {(int64_t)gf_dataset_max_tokens(data, batch), (int64_t)batch}};
 
@@ -69,7 +69,7 @@ static GfStatus train(Test *t, const GfJobVariant *variant, uint32_t threads, Ma
     GfTrainer trainer;
 
     gf_arena_init(&m->arena, NULL);
-    GF_TRY(gf_pool_new(threads, NULL, &m->pool, t->diags));
+    GF_TRY(gf_device_open(&m->device, "cpu", threads, NULL, t->diags));
     GF_TRY(make_steps(t, variant, m));
     GF_TRY(gf_trainer_init(&trainer, &m->arena, &options, t->diags));
     for (int i = 0; i < STEPS; i++) {
@@ -83,7 +83,7 @@ static GfStatus train(Test *t, const GfJobVariant *variant, uint32_t threads, Ma
 static void free_made(Made *m)
 {
     gf_steps_free(&m->steps);
-    gf_pool_free(m->pool);
+    gf_device_close(&m->device);
     gf_arena_free(&m->arena);
 }
 

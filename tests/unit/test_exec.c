@@ -144,7 +144,8 @@ static void start(Fixture *f, uint32_t threads)
     assert_int_equal(gf_pool_new(threads, NULL, &f->pool, &f->diags), GF_OK);
     assert_int_equal(gf_store_declare(&f->store, &f->program, &f->diags), GF_OK);
     assert_int_equal(gf_store_fill(&f->store, &source, &f->diags), GF_OK);
-    assert_int_equal(gf_exec_new(f->pool, &f->program, &f->store, NULL, &f->exec, &f->diags), GF_OK);
+    assert_int_equal(gf_exec_new(&(GfDevice){.pool = f->pool}, &f->program, &f->store, NULL, &f->exec, &f->diags),
+                     GF_OK);
 }
 
 static void stop(Fixture *f)
@@ -191,7 +192,7 @@ static float run_another(Fixture *f)
     GfExec *exec;
     float x = 1;
 
-    assert_int_equal(gf_exec_new(f->pool, &f->program, &f->store, NULL, &exec, &f->diags), GF_OK);
+    assert_int_equal(gf_exec_new(&(GfDevice){.pool = f->pool}, &f->program, &f->store, NULL, &exec, &f->diags), GF_OK);
     assert_int_equal(gf_exec_size(exec, "n", 1, &f->diags), GF_OK);
     gf_exec_input(exec, "x", &x);
     assert_int_equal(gf_exec_run(exec, &f->diags), GF_OK);
@@ -225,7 +226,8 @@ static void packs_nothing_that_is_written(void **state)
     (void)state;
     start(&f, 2);
     gf_store_find(&f.store, "w")->updated = true;
-    assert_int_equal(gf_exec_new(f.pool, &f.program, &f.store, NULL, &exec, &f.diags), GF_ERR_TENSOR);
+    assert_int_equal(gf_exec_new(&(GfDevice){.pool = f.pool}, &f.program, &f.store, NULL, &exec, &f.diags),
+                     GF_ERR_TENSOR);
     assert_non_null(strstr(f.diags.last->message, "'w' is packed by one program and written by another"));
     stop(&f);
 }
@@ -260,7 +262,8 @@ static void refuses_a_store_that_lacks_a_tensor(void **state)
     (void)state;
     start(&f, 1);
     gf_store_init(&empty, NULL);
-    assert_int_equal(gf_exec_new(f.pool, &f.program, &empty, NULL, &exec, &f.diags), GF_ERR_TENSOR);
+    assert_int_equal(gf_exec_new(&(GfDevice){.pool = f.pool}, &f.program, &empty, NULL, &exec, &f.diags),
+                     GF_ERR_TENSOR);
     assert_null(exec);
     stop(&f);
 }

@@ -72,7 +72,7 @@ static void the_notebooks_job_is_read(void **state)
     assert_int_equal(job->variant_count, 3);
     assert_string_equal(job->variants[1].variant.name, "classifier");
     assert_true(job->variants[2].variant.has_lora);
-    assert_string_equal(job->target, "cpu");
+    assert_null(job->device);
 }
 
 static void training_arguments_have_their_defaults(void **state)

@@ -138,8 +138,10 @@ static int set_up(void **state)
     return gf_pool_new(2, NULL, &f->pool, &f->diags) != GF_OK ||
            gf_store_declare(&f->steps.store, &f->programs[0], &f->diags) != GF_OK ||
            gf_store_fill(&f->steps.store, &source, &f->diags) != GF_OK ||
-           gf_exec_new(f->pool, &f->programs[0], &f->steps.store, NULL, &f->steps.update.exec, &f->diags) != GF_OK ||
-           gf_exec_new(f->pool, &f->programs[1], &f->steps.store, NULL, &f->steps.accumulate.exec, &f->diags) != GF_OK;
+           gf_exec_new(&(GfDevice){.pool = f->pool}, &f->programs[0], &f->steps.store, NULL, &f->steps.update.exec,
+                       &f->diags) != GF_OK ||
+           gf_exec_new(&(GfDevice){.pool = f->pool}, &f->programs[1], &f->steps.store, NULL, &f->steps.accumulate.exec,
+                       &f->diags) != GF_OK;
 }
 
 static int tear_down(void **state)
