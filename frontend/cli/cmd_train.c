@@ -16,6 +16,7 @@ static const GfOptionSpec option_list[] = {
     {"device", "NAME",
      "cpu, cuda or cuda:N (default: the job's, GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},
     {"losses", "FILE", "write loss, gradient norm, learning rate and seconds of every step, a JSON line each"},
+    {"log-json", "FILE|-", "write begin, log, eval, save and end of every variant, a JSON line each; - is stdout"},
 };
 
 static const GfCommandSpec spec = {
@@ -23,8 +24,11 @@ static const GfCommandSpec spec = {
     .arguments = "JOB.json",
     .about = "Trains the variants of a job, evaluates each on the test data and compares them.",
     .more = "Each variant's model goes to output_dir/<variant>; `graft eval` reads it.  The comparison goes to\n"
-            "output_dir/comparison.md and comparison.json.  The same seed gives the same model, bit for bit,\n"
-            "with any number of threads of the CPU, and again on the same kind of CUDA device.\n",
+            "output_dir/comparison.md and comparison.json; `graft report` makes a page of it.  With \"report_to\":\n"
+            "\"tensorboard\" its files go to output_dir/<variant>/runs, or to logging_dir/<variant>.  The same seed\n"
+            "gives the same model, bit for bit, with any number of threads of the CPU, and again on the same kind of\n"
+            "CUDA device.\n"
+            "With --log-json - what people read goes to stderr.\n",
     .least = 1,
     .most = 1,
     .options = option_list,
@@ -43,6 +47,7 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
     gf_view_session(view, session);
     for (size_t i = 0; i < count; i++) {
         GF_TRY(gf_session_train(session, i, &events, &results[i], diags));
+        gf_train_log_end(&view->log, &results[i]);
         comparison.count = i + 1;
         GF_TRY(gf_comparison_write(&comparison, diags)); /* of those so far: a later one may fail */
     }
@@ -50,20 +55,22 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
     return GF_OK;
 }
 
-static GfStatus open_losses(const char *path, FILE **out, GfDiags *diags)
+/* ---- the files of --losses and --log-json ---- */
+
+static GfStatus open_log(const char *path, FILE **out, GfDiags *diags)
 {
     if (!path)
         return GF_OK;
-    *out = fopen(path, "w");
+    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
     if (*out)
         return GF_OK;
     return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be written: %s", strerror(errno));
 }
 
-/* A loss that did not reach the disk is an error, even after a good training. */
-static GfStatus close_losses(const char *path, FILE *file, GfStatus status, GfDiags *diags)
+/* A line that did not reach the disk is an error, even after a good training. */
+static GfStatus close_log(const char *path, FILE *file, GfStatus status, GfDiags *diags)
 {
-    if (!file)
+    if (!file || file == stdout) /* gf_command_run looks after that one */
         return status;
     bool bad = ferror(file) != 0;
     if ((fclose(file) != 0 || bad) && status == GF_OK)
@@ -71,20 +78,35 @@ static GfStatus close_losses(const char *path, FILE *file, GfStatus status, GfDi
     return status;
 }
 
+static GfStatus train_logged(const GfOptions *o, GfTrainView *view, GfSession *session, GfDiags *diags)
+{
+    const char *losses = gf_options_value(o, "losses"), *log = gf_options_value(o, "log-json");
+
+    GfStatus status = open_log(losses, &view->losses, diags);
+    if (status == GF_OK)
+        status = open_log(log, &view->log.out, diags);
+    if (status == GF_OK)
+        status = train_all(view, session, diags);
+    gf_progress_clear(&view->progress);
+    status = close_log(losses, view->losses, status, diags);
+    return close_log(log, view->log.out, status, diags);
+}
+
+static bool is_stdout(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
 static GfStatus train_job(const GfOptions *o, const GfJob *job, uint32_t threads, GfArena *arena, GfDiags *diags)
 {
+    bool taken = is_stdout(gf_options_value(o, "losses")) || is_stdout(gf_options_value(o, "log-json"));
+    bool terminal = !taken && isatty(STDOUT_FILENO) && !job->training.disable_tqdm;
     GfTrainView view = {
-        .arena = arena, .job = job, .out = stdout, .progress = isatty(STDOUT_FILENO) && !job->training.disable_tqdm};
-    const char *losses = gf_options_value(o, "losses");
+        .arena = arena, .job = job, .out = taken ? stderr : stdout, .progress = {.out = terminal ? stdout : NULL}};
     GfSession session;
 
     GF_TRY(gf_session_open(&session, job, threads, diags));
-    GfStatus status = open_losses(losses, &view.losses, diags);
-    if (status == GF_OK)
-        status = train_all(&view, &session, diags);
-    if (view.columns)
-        fputc('\n', stdout);
-    status = close_losses(losses, view.losses, status, diags);
+    GfStatus status = train_logged(o, &view, &session, diags);
     gf_session_close(&session);
     return status;
 }

@@ -6,8 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BAR = 18, NAME_WIDTH = 10 };
-#define REFRESH_SECONDS 0.1
+enum { NAME_WIDTH = 10 };
 
 /* ---- the job ---- */
 
@@ -106,9 +105,7 @@ static void print_ignored(const GfTrainView *v)
                                        "load_best_model_at_end",
                                        "metric_for_best_model",
                                        "early_stopping_patience",
-                                       "early_stopping_threshold",
-                                       "report_to",
-                                       "logging_dir"};
+                                       "early_stopping_threshold"};
     const char *separator = "note: ";
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -152,6 +149,8 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
 
     v->variant = variant;
     v->trainer = trainer;
+    gf_train_log_begin(&v->log, variant, trainer);
+    gf_progress_begin(&v->progress);
     fprintf(v->out, "\n%-*s  %s of %s parameters train (%.4g %%); compiled in %.1f s\n", NAME_WIDTH,
             variant->variant.name, gf_format_count(v->arena, s->params.trainable),
             gf_format_count(v->arena, s->params.all), percent, s->compile_seconds);
@@ -165,19 +164,12 @@ static double per_second(double count, double seconds)
     return seconds > 0 ? count / seconds : 0;
 }
 
-static void clear_progress(GfTrainView *v)
-{
-    if (v->columns)
-        fprintf(v->out, "\r%*s\r", v->columns, "");
-    v->columns = 0;
-}
-
 static void on_epoch(void *self, const GfEpochReport *r)
 {
     GfTrainView *v = self;
     const GfEvaluation *e = &r->evaluation;
 
-    clear_progress(v);
+    gf_progress_clear(&v->progress);
     fprintf(v->out, "  %5.4g  %10.4f  ", r->epoch, r->train_loss);
     if (r->evaluated)
         fprintf(v->out, "%9.4f  %8.4f  %6.4f  %9.4f  %6.4f", e->loss, e->scores.accuracy, e->scores.f1,
@@ -213,41 +205,44 @@ static void write_loss(const GfTrainView *v, const GfStepReport *r)
     fprintf(out, "}\n");
 }
 
-static void print_progress(GfTrainView *v, const GfStepReport *r)
-{
-    const GfTrainState *s = &v->trainer->state;
-    int64_t whole = v->trainer->epoch_steps, done = s->epoch_steps;
-    int filled = (int)(BAR * done / (whole ? whole : 1));
-    double left = (double)(r->max_steps - r->step) * s->seconds / (double)s->step;
-    double speed = per_second((double)s->tokens, s->seconds);
-    char bar[BAR + 1];
-
-    for (int i = 0; i < BAR; i++)
-        bar[i] = i < filled ? '#' : i == filled ? '>' : ' ';
-    bar[BAR] = '\0';
-    clear_progress(v);
-    v->columns =
-        fprintf(v->out, "  %5lld  [%s]  %lld/%lld  loss %.4f  %.0f tokens/s  %lld:%02lld left", (long long)s->epoch + 1,
-                bar, (long long)done, (long long)whole, r->loss, speed, (long long)(left / 60), (long long)left % 60);
-    fflush(v->out);
-}
-
 static void on_step(void *self, const GfStepReport *r)
 {
     GfTrainView *v = self;
-    double now = gf_now();
+    const GfTrainState *s = &v->trainer->state;
+    GfProgressState state = {.step = r->step,
+                             .max_steps = r->max_steps,
+                             .epoch_steps = v->trainer->epoch_steps,
+                             .loss = r->loss,
+                             .examples_per_second = per_second((double)s->examples, s->seconds)};
 
     if (v->losses)
         write_loss(v, r);
-    if (!v->progress || now - v->shown < REFRESH_SECONDS)
-        return;
-    v->shown = now;
-    print_progress(v, r);
+    gf_progress_step(&v->progress, state, gf_now());
+}
+
+/* ---- the log ---- */
+
+static void on_entry(void *self, const GfLogEntry *entry)
+{
+    GfTrainView *v = self;
+    gf_train_log_entry(&v->log, entry);
+}
+
+static void on_saved(void *self, const GfVariantResult *result)
+{
+    GfTrainView *v = self;
+
+    gf_progress_clear(&v->progress);
+    gf_train_log_saved(&v->log, result);
 }
 
 GfSessionEvents gf_view_events(GfTrainView *v)
 {
-    return (GfSessionEvents){.self = v, .begin = on_begin, .train = {.self = v, .step = on_step, .epoch = on_epoch}};
+    return (GfSessionEvents){.self = v,
+                             .begin = on_begin,
+                             .train = {.self = v, .step = on_step, .epoch = on_epoch},
+                             .log = {.self = v, .entry = on_entry},
+                             .saved = on_saved};
 }
 
 /* ---- the end ---- */
@@ -262,5 +257,5 @@ void gf_view_comparison(GfTrainView *v, const GfComparison *c)
     if (c->count && c->results[0].evaluated)
         fprintf(v->out, "scores of the %s split, weighted by class; seconds of training alone\n",
                 gf_split_names[c->results[0].split]);
-    fprintf(v->out, "\n%s/comparison.md  %s/comparison.json\n", folder, folder);
+    fprintf(v->out, "\n%s/comparison.md  %s/comparison.json  graft report %s\n", folder, folder, folder);
 }

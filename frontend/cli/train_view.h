@@ -1,23 +1,22 @@
 /* train_view.h -- how `graft train` looks: lines on stdout, a progress line on a
- * terminal, and a file of losses on demand.
+ * terminal, and files of losses and events on demand.
  */
 #ifndef GF_FRONTEND_CLI_TRAIN_VIEW_H
 #define GF_FRONTEND_CLI_TRAIN_VIEW_H
 
+#include "frontend/cli/progress.h"
+#include "frontend/cli/train_log.h"
 #include "runtime/train/comparison.h"
-
-#include <stdio.h>
 
 typedef struct GfTrainView {
     GfArena *arena; /* of short texts */
     const GfJob *job;
     FILE *out;
-    FILE *losses;                /* a JSON line a step; NULL: none */
-    bool progress;               /* `out` is a terminal */
+    FILE *losses;        /* a JSON line a step; NULL: none */
+    GfProgress progress; /* drawn on `out` if that is a terminal */
+    GfTrainLog log;
     const GfJobVariant *variant; /* that trains now */
     const GfTrainer *trainer;
-    double shown; /* when the progress line was written last */
-    int columns;  /* of the progress line on the screen */
 } GfTrainView;
 
 /* The job in two lines: its data, its model. */

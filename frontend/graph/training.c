@@ -59,13 +59,14 @@ static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *co
                    gf_text_str(&list), text);
 }
 
+static const char *const strategy_words[] = {
+    [GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps", [GF_STRATEGY_EPOCH] = "epoch"};
+
 static GfStatus read_strategy(const GfJson *doc, const cJSON *node, GfStrategy *out, GfDiags *diags)
 {
-    static const char *const words[] = {
-        [GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps", [GF_STRATEGY_EPOCH] = "epoch"};
     size_t index = 0;
 
-    GF_TRY(read_choice(doc, node, words, COUNT(words), &index, diags));
+    GF_TRY(read_choice(doc, node, strategy_words, COUNT(strategy_words), &index, diags));
     *out = (GfStrategy)index;
     return GF_OK;
 }
@@ -191,4 +192,43 @@ GfStatus gf_training_finish(GfTraining *t, GfLoc loc, GfDiags *diags)
     if (t->num_train_epochs <= 0 && t->max_steps <= 0)
         return gf_fail(diags, loc, GF_ERR_VALUE, "nothing to train: num_train_epochs is 0 and max_steps is not given");
     return GF_OK;
+}
+
+/* ---- as JSON ---- */
+
+static void print_value(GfText *text, Kind kind, const void *field)
+{
+    static const char *const maybe_words[] = {
+        [GF_MAYBE_NO] = "false", [GF_MAYBE_YES] = "true", [GF_MAYBE_OPEN] = "null"};
+
+    switch (kind) {
+    case KIND_INT:
+        gf_text_add(text, "%lld", (long long)*(const int64_t *)field);
+        return;
+    case KIND_NUMBER:
+        gf_json_add_number(text, *(const double *)field);
+        return;
+    case KIND_BOOL:
+        gf_text_add(text, *(const bool *)field ? "true" : "false");
+        return;
+    case KIND_STRATEGY:
+        gf_json_quote(text, strategy_words[*(const GfStrategy *)field]);
+        return;
+    case KIND_MAYBE:
+        gf_text_add(text, "%s", maybe_words[*(const GfMaybe *)field]);
+        return;
+    case KIND_WORD:
+        break;
+    }
+    gf_json_quote(text, *(const char *const *)field);
+}
+
+void gf_training_print(GfText *text, const GfTraining *training, const char *separator)
+{
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        gf_text_add(text, "\"%s\": ", rows[i].name);
+        print_value(text, rows[i].kind, (const char *)training + rows[i].offset);
+        gf_text_add(text, "%s", separator);
+    }
+    gf_text_add(text, "\"report_to\": [%s]", training->tensorboard ? "\"tensorboard\"" : "");
 }

@@ -44,6 +44,7 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     INT(save_total_limit, 0, 0, 1000000)                                                                               \
     STRATEGY(logging_strategy, GF_STRATEGY_EPOCH)                                                                      \
     INT(logging_steps, 500, 1, 1000000000)                                                                             \
+    BOOL(logging_first_step, false)                                                                                    \
     WORD(metric_for_best_model, "")                                                                                    \
     MAYBE(greater_is_better)                                                                                           \
     BOOL(load_best_model_at_end, false)                                                                                \
@@ -80,6 +81,9 @@ extern const GfTraining gf_training_defaults;
  * as the document.
  * Errors: GF_ERR_KEY unknown key (with a suggestion); GF_ERR_VALUE wrong type, out of range. */
 GfStatus gf_training_read(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags);
+
+/* Add the arguments as members of a JSON object: "output_dir": "results", ... "report_to": [] */
+void gf_training_print(GfText *text, const GfTraining *training, const char *separator);
 
 /* What only the whole can say: how a best model is found, and that it can be.
  * Settles greater_is_better and metric_for_best_model ("eval_loss" when open).

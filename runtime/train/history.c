@@ -3,20 +3,33 @@
 
 #include "runtime/io/file.h"
 
+#include <assert.h>
+#include <string.h>
+
 void gf_history_init(GfHistory *h, GfArena *arena, const GfTraining *training, size_t batches)
 {
     *h = (GfHistory){.arena = arena, .training = training, .batches = batches};
 }
 
-static void add(GfHistory *h, const GfHistoryEntry *entry)
+static void add(GfHistory *h, const GfLogEntry *entry)
 {
-    GfHistoryEntry *list = gf_arena_grow(h->arena, h->entries, h->count, &h->capacity, sizeof *list);
+    GfLogEntry *list = gf_arena_grow(h->arena, h->entries, h->count, &h->capacity, sizeof *list);
 
-    if (!list)
-        return;
-    h->entries = list;
-    list[h->count++] = *entry;
+    if (list) {
+        h->entries = list;
+        list[h->count++] = *entry;
+    }
+    if (h->listener.entry)
+        h->listener.entry(h->listener.self, entry);
 }
+
+static void add_value(GfLogEntry *e, const char *key, double value)
+{
+    assert(e->count < GF_LOG_VALUES_MAX);
+    e->values[e->count++] = (GfLogValue){key, value};
+}
+
+/* ---- steps ---- */
 
 /* Whether `epochs` is whole, up to the rounding of a quotient. */
 static bool is_epoch_end(double epochs, size_t batches)
@@ -25,10 +38,13 @@ static bool is_epoch_end(double epochs, size_t batches)
     return position < 0.5 || position > (double)batches - 0.5;
 }
 
+/* As the Trainer's DefaultFlowCallback has it: the first step counts under every strategy. */
 static bool is_due(const GfHistory *h, const GfStepReport *r)
 {
     const GfTraining *t = h->training;
 
+    if (r->step == 1 && t->logging_first_step)
+        return true;
     if (t->logging_strategy == GF_STRATEGY_STEPS)
         return r->step % t->logging_steps == 0;
     return t->logging_strategy == GF_STRATEGY_EPOCH && (is_epoch_end(r->epoch, h->batches) || r->step == r->max_steps);
@@ -36,24 +52,77 @@ static bool is_due(const GfHistory *h, const GfStepReport *r)
 
 void gf_history_step(GfHistory *h, const GfStepReport *r)
 {
+    GfLogEntry entry = {.kind = GF_LOG_STEP, .step = r->step, .epoch = r->epoch};
+
     h->loss_sum += r->loss;
     h->loss_count++;
     if (!is_due(h, r))
         return;
-    add(h, &(GfHistoryEntry){.epoch = r->epoch,
-                             .step = r->step,
-                             .loss = h->loss_sum / (double)h->loss_count,
-                             .grad_norm = r->grad_norm,
-                             .learning_rate = r->learning_rate});
+    add_value(&entry, "loss", h->loss_sum / (double)h->loss_count);
+    add_value(&entry, "grad_norm", r->grad_norm);
+    add_value(&entry, "learning_rate", r->learning_rate);
     h->loss_sum = 0;
     h->loss_count = 0;
+    add(h, &entry);
+}
+
+/* ---- evaluations ---- */
+
+static double per_second(double count, double seconds)
+{
+    return count / (seconds > 0 ? seconds : 1e-9);
+}
+
+void gf_evaluation_values(const GfEvaluation *e, GfLogValue values[GF_EVALUATION_VALUES])
+{
+    const GfLogValue all[GF_EVALUATION_VALUES] = {
+        {"eval_loss", e->loss},
+        {"eval_accuracy", e->scores.accuracy},
+        {"eval_f1", e->scores.f1},
+        {"eval_precision", e->scores.precision},
+        {"eval_recall", e->scores.recall},
+        {"eval_runtime", e->seconds},
+        {"eval_samples_per_second", per_second((double)e->examples, e->seconds)},
+        {"eval_steps_per_second", per_second((double)e->batches, e->seconds)},
+    };
+
+    memcpy(values, all, sizeof all);
 }
 
 void gf_history_epoch(GfHistory *h, const GfEpochReport *r)
 {
-    if (r->evaluated)
-        add(h,
-            &(GfHistoryEntry){.epoch = r->epoch, .step = r->step, .is_evaluation = true, .evaluation = r->evaluation});
+    GfLogEntry entry = {.kind = GF_LOG_EVALUATION, .step = r->step, .epoch = r->epoch, .count = GF_EVALUATION_VALUES};
+
+    if (!r->evaluated)
+        return;
+    gf_evaluation_values(&r->evaluation, entry.values);
+    add(h, &entry);
+}
+
+/* ---- the end ---- */
+
+static double epochs_done(const GfHistory *h, const GfTrainState *s)
+{
+    return (double)s->epoch + (double)s->position / (double)h->batches;
+}
+
+static double mean_loss(const GfTrainState *s)
+{
+    return s->step ? s->total_loss / (double)s->step : 0;
+}
+
+/* Of the steps that ran, evaluations left out: where the Trainer divides the
+ * steps of the whole schedule by all the time that passed. */
+void gf_history_end(GfHistory *h, const GfTrainer *trainer)
+{
+    const GfTrainState *s = &trainer->state;
+    GfLogEntry entry = {.kind = GF_LOG_END, .step = s->step, .epoch = epochs_done(h, s)};
+
+    add_value(&entry, "train_runtime", s->seconds);
+    add_value(&entry, "train_samples_per_second", per_second((double)s->examples, s->seconds));
+    add_value(&entry, "train_steps_per_second", per_second((double)s->step, s->seconds));
+    add_value(&entry, "train_loss", mean_loss(s));
+    add(h, &entry);
 }
 
 /* ---- as JSON ---- */
@@ -66,32 +135,19 @@ static void add_number(GfText *text, const char *separator, const char *key, dou
 
 void gf_evaluation_print(GfText *text, const GfEvaluation *e, const char *separator)
 {
-    double seconds = e->seconds > 0 ? e->seconds : 1e-9;
+    GfLogValue values[GF_EVALUATION_VALUES];
 
-    add_number(text, "", "eval_loss", e->loss);
-    add_number(text, separator, "eval_accuracy", e->scores.accuracy);
-    add_number(text, separator, "eval_f1", e->scores.f1);
-    add_number(text, separator, "eval_precision", e->scores.precision);
-    add_number(text, separator, "eval_recall", e->scores.recall);
-    add_number(text, separator, "eval_runtime", e->seconds);
-    add_number(text, separator, "eval_samples_per_second", (double)e->examples / seconds);
-    add_number(text, separator, "eval_steps_per_second", (double)e->batches / seconds);
+    gf_evaluation_values(e, values);
+    for (size_t i = 0; i < GF_EVALUATION_VALUES; i++)
+        add_number(text, i ? separator : "", values[i].key, values[i].value);
 }
 
-static void add_entry(GfText *text, const GfHistoryEntry *e)
+void gf_log_entry_print(GfText *text, const GfLogEntry *e)
 {
-    gf_text_add(text, "    {");
     add_number(text, "", "epoch", e->epoch);
     add_number(text, ", ", "step", (double)e->step);
-    if (e->is_evaluation) {
-        gf_text_add(text, ", ");
-        gf_evaluation_print(text, &e->evaluation, ", ");
-    } else {
-        add_number(text, ", ", "loss", e->loss);
-        add_number(text, ", ", "grad_norm", e->grad_norm);
-        add_number(text, ", ", "learning_rate", e->learning_rate);
-    }
-    gf_text_add(text, "}");
+    for (size_t i = 0; i < e->count; i++)
+        add_number(text, ", ", e->values[i].key, e->values[i].value);
 }
 
 static void add_state(GfText *text, const GfHistory *h, const GfTrainer *t)
@@ -99,15 +155,16 @@ static void add_state(GfText *text, const GfHistory *h, const GfTrainer *t)
     const GfTrainState *s = &t->state;
 
     gf_text_add(text, "{\n");
-    add_number(text, "  ", "epoch", (double)s->epoch + (double)s->position / (double)h->batches);
+    add_number(text, "  ", "epoch", epochs_done(h, s));
     add_number(text, ",\n  ", "global_step", (double)s->step);
     add_number(text, ",\n  ", "max_steps", (double)t->max_steps);
-    add_number(text, ",\n  ", "train_loss", s->step ? s->total_loss / (double)s->step : 0);
+    add_number(text, ",\n  ", "train_loss", mean_loss(s));
     add_number(text, ",\n  ", "train_runtime", s->seconds);
     gf_text_add(text, ",\n  \"log_history\": [");
     for (size_t i = 0; i < h->count; i++) {
-        gf_text_add(text, i ? ",\n" : "\n");
-        add_entry(text, &h->entries[i]);
+        gf_text_add(text, i ? ",\n    {" : "\n    {");
+        gf_log_entry_print(text, &h->entries[i]);
+        gf_text_add(text, "}");
     }
     gf_text_add(text, "\n  ]\n}\n");
 }

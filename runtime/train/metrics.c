@@ -65,6 +65,15 @@ static uint64_t column_sum(const GfMetrics *m, size_t predicted)
     return sum;
 }
 
+GfClassScores gf_metrics_class(const GfMetrics *m, size_t class)
+{
+    uint64_t hit = m->matrix[class * m->classes + class];
+    uint64_t is = row_sum(m, class), said = column_sum(m, class);
+
+    return (GfClassScores){
+        .precision = ratio(hit, said), .recall = ratio(hit, is), .f1 = ratio(2 * hit, is + said), .support = is};
+}
+
 GfScores gf_metrics_scores(const GfMetrics *metrics)
 {
     GfScores sum = {0};
@@ -73,12 +82,11 @@ GfScores gf_metrics_scores(const GfMetrics *metrics)
     if (metrics->total == 0)
         return sum;
     for (size_t c = 0; c < metrics->classes; c++) {
-        uint64_t hit = metrics->matrix[c * metrics->classes + c];
-        uint64_t is = row_sum(metrics, c), said = column_sum(metrics, c);
-        hits += hit;
-        sum.precision += ratio(hit, said) * (double)is;
-        sum.recall += ratio(hit, is) * (double)is;
-        sum.f1 += ratio(2 * hit, is + said) * (double)is;
+        GfClassScores class = gf_metrics_class(metrics, c);
+        hits += metrics->matrix[c * metrics->classes + c];
+        sum.precision += class.precision * (double)class.support;
+        sum.recall += class.recall * (double)class.support;
+        sum.f1 += class.f1 * (double)class.support;
     }
     double total = (double)metrics->total;
     return (GfScores){ratio(hits, metrics->total), sum.f1 / total, sum.precision / total, sum.recall / total};

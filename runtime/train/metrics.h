@@ -23,6 +23,12 @@ typedef struct GfScores {
     double recall;
 } GfScores;
 
+/* One class against all others; support is how often it is the truth. */
+typedef struct GfClassScores {
+    double precision, recall, f1;
+    uint64_t support;
+} GfClassScores;
+
 /* Errors: GF_ERR_VALUE no classes, GF_ERR_MEMORY. */
 GfStatus gf_metrics_init(GfMetrics *metrics, GfArena *arena, size_t classes, GfDiags *diags);
 void gf_metrics_reset(GfMetrics *metrics);
@@ -32,5 +38,8 @@ GfStatus gf_metrics_add(GfMetrics *metrics, int64_t truth, int64_t predicted, Gf
 
 /* All zero when nothing was counted. */
 GfScores gf_metrics_scores(const GfMetrics *metrics);
+
+/* class < metrics->classes */
+GfClassScores gf_metrics_class(const GfMetrics *metrics, size_t class);
 
 #endif

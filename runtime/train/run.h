@@ -4,6 +4,7 @@
  *   config.json             sizes and classes, as transformers has them
  *   vocab.txt, tokenizer_config.json
  *   trainer_state.json      the log of the training
+ *   results.json            scores, settings and machine: results.h
  *   graft.json              what follows, and where the data is
  *   graft-model.json        the graph
  *   graft-variant.json      what trained

@@ -2,7 +2,8 @@
 #include "runtime/train/session.h"
 
 #include "runtime/io/folder.h"
-#include "runtime/train/history.h"
+#include "runtime/train/event_log.h"
+#include "runtime/train/results.h"
 #include "runtime/train/run.h"
 
 #include <string.h>
@@ -58,10 +59,10 @@ static GfStatus check_variants(const GfSession *s, GfDiags *diags)
 
 /* ---- output folders ---- */
 
-/* Whether `text` was read from training.output_dir of `object`; then where. */
-static bool is_from(const GfJson *doc, const cJSON *training, const char *text, GfLoc *loc)
+/* Whether `text` was read from a `key` of `training`; then where. */
+static bool is_from(const GfJson *doc, const cJSON *training, const char *key, const char *text, GfLoc *loc)
 {
-    const cJSON *node = gf_json_find(doc, training, "output_dir");
+    const cJSON *node = gf_json_find(doc, training, key);
 
     if (!node || node->valuestring != text)
         return false;
@@ -69,25 +70,25 @@ static bool is_from(const GfJson *doc, const cJSON *training, const char *text, 
     return true;
 }
 
-/* Where an output_dir was given: the string is that of its document. */
-static GfLoc output_loc(const GfJob *job, const GfVariant *variant, const char *text)
+/* Where a folder was given: the string is that of its document. */
+static GfLoc folder_loc(const GfJob *job, const GfVariant *variant, const char *key, const char *text)
 {
     const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
     GfLoc loc = gf_json_loc(&job->doc, job->doc.root);
 
-    if (is_from(&job->sets, gf_json_find(&job->sets, job->sets.root, "training"), text, &loc) ||
-        is_from(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), text, &loc) ||
-        (variant && is_from(&variant->doc, variant->training, text, &loc)))
+    if (is_from(&job->sets, gf_json_find(&job->sets, job->sets.root, "training"), key, text, &loc) ||
+        is_from(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), key, text, &loc) ||
+        (variant && is_from(&variant->doc, variant->training, key, text, &loc)))
         return loc;
     for (const cJSON *item = cJSON_IsArray(items) ? items->child : NULL; item; item = item->next)
-        if (is_from(&job->doc, gf_json_find(&job->doc, item, "training"), text, &loc))
+        if (is_from(&job->doc, gf_json_find(&job->doc, item, "training"), key, text, &loc))
             break;
     return loc;
 }
 
 static GfStatus probe_output(GfSession *s, const GfJobVariant *v, const char *folder, GfDiags *diags)
 {
-    GfLoc loc = output_loc(s->job, v ? &v->variant : NULL, folder);
+    GfLoc loc = folder_loc(s->job, v ? &v->variant : NULL, "output_dir", folder);
 
     if (!*folder)
         return gf_fail(diags, loc, GF_ERR_VALUE, "output_dir is empty: name a folder for what is trained");
@@ -95,12 +96,26 @@ static GfStatus probe_output(GfSession *s, const GfJobVariant *v, const char *fo
     return path ? gf_folder_probe(path, loc, diags) : gf_fail_memory(diags);
 }
 
+/* Where TensorBoard's files go, if not below the output folder. */
+static GfStatus probe_logging(GfSession *s, const GfJobVariant *v, GfDiags *diags)
+{
+    const char *folder = v->training.logging_dir;
+
+    if (!v->training.tensorboard || !*folder)
+        return GF_OK;
+    const char *path = gf_path_join(&s->arena, folder, v->variant.name);
+    return path ? gf_folder_probe(path, folder_loc(s->job, &v->variant, "logging_dir", folder), diags)
+                : gf_fail_memory(diags);
+}
+
 /* Before hours of training, not after them. */
 static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
 {
     GF_TRY(probe_output(s, NULL, s->job->training.output_dir, diags));
-    for (size_t i = 0; i < s->job->variant_count; i++)
+    for (size_t i = 0; i < s->job->variant_count; i++) {
         GF_TRY(probe_output(s, &s->job->variants[i], s->job->variants[i].training.output_dir, diags));
+        GF_TRY(probe_logging(s, &s->job->variants[i], diags));
+    }
     return GF_OK;
 }
 
@@ -160,6 +175,7 @@ typedef struct Run {
     GfSteps steps;
     GfTrainer trainer;
     GfHistory history;
+    GfEventLog log;
     GfVariantResult *result;
     GfDiags *diags;
 } Run;
@@ -229,6 +245,28 @@ static void on_epoch(void *self, const GfEpochReport *report)
         next->epoch(next->self, report);
 }
 
+static void on_entry(void *self, const GfLogEntry *entry)
+{
+    Run *run = self;
+    const GfLogListener *next = &run->events->log;
+
+    gf_event_log_entry(&run->log, entry);
+    if (next->entry)
+        next->entry(next->self, entry);
+}
+
+static GfStatus start_logs(Run *run)
+{
+    const GfTraining *t = &run->variant->training;
+    const char *folder = t->tensorboard ? gf_event_log_folder(&run->arena, t, run->variant->variant.name) : NULL;
+
+    gf_history_init(&run->history, &run->arena, t, run->trainer.batcher.batches);
+    run->history.listener = (GfLogListener){.self = run, .entry = on_entry};
+    if (run->arena.failed)
+        return gf_fail_memory(run->diags);
+    return gf_event_log_open(&run->log, folder, t, run->diags);
+}
+
 static GfStatus train(Run *run)
 {
     const GfSession *s = run->session;
@@ -242,10 +280,23 @@ static GfStatus train(Run *run)
                                 .events = &events};
 
     GF_TRY(gf_trainer_init(&run->trainer, &run->arena, &options, run->diags));
-    gf_history_init(&run->history, &run->arena, &run->variant->training, run->trainer.batcher.batches);
+    GF_TRY(start_logs(run));
     if (run->events->begin)
         run->events->begin(run->events->self, run->variant, &run->trainer);
-    return gf_trainer_run(&run->trainer, run->diags);
+    GF_TRY(gf_trainer_run(&run->trainer, run->diags));
+    gf_history_end(&run->history, &run->trainer);
+    return GF_OK;
+}
+
+/* The evaluator goes with the run, the result stays with the session. */
+static GfStatus keep_metrics(Run *run, const GfMetrics *metrics)
+{
+    GfMetrics *kept = &run->result->metrics;
+
+    GF_TRY(gf_metrics_init(kept, &run->session->arena, metrics->classes, run->diags));
+    memcpy(kept->matrix, metrics->matrix, metrics->classes * metrics->classes * sizeof *kept->matrix);
+    kept->total = metrics->total;
+    return GF_OK;
 }
 
 /* On the test split, or, where there is none, on the validation split. */
@@ -266,7 +317,7 @@ static GfStatus evaluate(Run *run)
     if (status != GF_OK)
         gf_note(run->diags, "%s, after step %lld, on the %s split", r->name, (long long)r->train.step,
                 gf_split_names[r->split]);
-    return status;
+    return status == GF_OK ? keep_metrics(run, &evaluator.metrics) : status;
 }
 
 static GfStatus save(Run *run)
@@ -283,7 +334,20 @@ static GfStatus save(Run *run)
                       .trainer = &run->trainer};
 
     r->folder = gf_path_join(&s->arena, run->variant->training.output_dir, r->name);
-    return r->folder ? gf_run_save(r->folder, &what, run->diags) : gf_fail_memory(run->diags);
+    if (!r->folder)
+        return gf_fail_memory(run->diags);
+    GF_TRY(gf_run_save(r->folder, &what, run->diags));
+    if (run->events->saved)
+        run->events->saved(run->events->self, r);
+    return GF_OK;
+}
+
+/* results.json of an earlier training must not stay beside the new model, so it is
+ * written before the evaluation too, which may fail. */
+static GfStatus write_results(Run *run)
+{
+    run->result->finished = time(NULL);
+    return gf_results_write(run->session, run->variant, run->result, run->diags);
 }
 
 static GfStatus run_variant(Run *run)
@@ -297,7 +361,9 @@ static GfStatus run_variant(Run *run)
     r->train = run->trainer.state;
     r->epochs = (double)r->train.epoch + (double)r->train.position / (double)run->trainer.batcher.batches;
     GF_TRY(save(run)); /* first: what comes after may fail */
-    return evaluate(run);
+    GF_TRY(write_results(run));
+    GF_TRY(evaluate(run));
+    return r->evaluated ? write_results(run) : GF_OK;
 }
 
 GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *events, GfVariantResult *result,
@@ -310,10 +376,11 @@ GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *eve
                .result = result,
                .diags = diags};
 
-    *result = (GfVariantResult){.name = run.variant->variant.name};
+    *result = (GfVariantResult){.name = run.variant->variant.name, .started = time(NULL)};
     gf_arena_init(&run.arena, s->arena.allocator);
     GfStatus status = run_variant(&run);
+    GfStatus logged = gf_event_log_close(&run.log);
     gf_steps_free(&run.steps);
     gf_arena_free(&run.arena);
-    return status;
+    return status == GF_OK ? logged : status;
 }

@@ -13,7 +13,9 @@
 #include "frontend/graph/job.h"
 #include "runtime/io/hf_config.h"
 #include "runtime/train/corpus.h"
-#include "runtime/train/trainer.h"
+#include "runtime/train/history.h"
+
+#include <time.h>
 
 typedef struct GfSession {
     GfArena arena;
@@ -38,6 +40,8 @@ typedef struct GfVariantResult {
     bool evaluated; /* on `split`: the test split, else the validation split */
     GfSplit split;
     GfEvaluation evaluation;
+    GfMetrics metrics;        /* of that evaluation, in the session's arena */
+    time_t started, finished; /* seconds since 1970 */
 } GfVariantResult;
 
 typedef struct GfSessionEvents {
@@ -45,6 +49,9 @@ typedef struct GfSessionEvents {
     /* the variant is compiled, training is about to begin; may be NULL */
     void (*begin)(void *self, const GfJobVariant *variant, const GfTrainer *trainer);
     GfTrainEvents train;
+    GfLogListener log; /* what enters the log of the training */
+    /* the model was saved to result->folder; may be NULL */
+    void (*saved)(void *self, const GfVariantResult *result);
 } GfSessionEvents;
 
 /* Load model and data, check the variants against the model, open the device that
@@ -56,8 +63,8 @@ typedef struct GfSessionEvents {
 GfStatus gf_session_open(GfSession *session, const GfJob *job, uint32_t threads, GfDiags *diags);
 void gf_session_close(GfSession *session);
 
-/* Train variant `index` of the job, save it to output_dir/<variant> and evaluate
- * it.  result's strings live in the session's arena. */
+/* Train variant `index` of the job, save it to output_dir/<variant>, evaluate it and
+ * write results.json beside it.  result's contents live in the session's arena. */
 GfStatus gf_session_train(GfSession *session, size_t index, const GfSessionEvents *events, GfVariantResult *result,
                           GfDiags *diags);
 

@@ -102,6 +102,22 @@ static void wrong_scores_are_noticed(void **state)
     }
 }
 
+/* Class 1 of the first case: it is the truth twice, predicted three times, right twice. */
+static void tells_one_class(void **state)
+{
+    const Case *c = &cases[0];
+    Fixture f;
+
+    (void)state;
+    open_fixture(&f, c->classes);
+    for (size_t i = 0; i < c->count; i++)
+        assert_int_equal(gf_metrics_add(&f.metrics, c->truth[i], c->predicted[i], &f.diags), GF_OK);
+    GfClassScores scores = gf_metrics_class(&f.metrics, 1);
+    assert_int_equal(scores.support, 2);
+    assert_true(close_to(scores.precision, 2.0 / 3) && close_to(scores.recall, 1) && close_to(scores.f1, 4.0 / 5));
+    close_fixture(&f);
+}
+
 static void reset_forgets(void **state)
 {
     Fixture f;
@@ -145,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_scikit_learns),
         cmocka_unit_test(wrong_scores_are_noticed),
+        cmocka_unit_test(tells_one_class),
         cmocka_unit_test(reset_forgets),
         cmocka_unit_test(classes_out_of_range_are_refused),
         cmocka_unit_test(sizes_are_checked),

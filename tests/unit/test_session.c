@@ -128,6 +128,18 @@ static void refuses_an_output_folder_below_a_file(void **state)
     assert_non_null(strstr(f->diags.last->loc.file, "--set training.output_dir="));
 }
 
+static void refuses_a_logging_folder_below_a_file(void **state)
+{
+    Fixture *f = *state;
+
+    check_ok(f, gf_file_write_atomic(in_folder(f, "logs"), "", 0, &f->diags));
+    set(f, "training.report_to", "tensorboard");
+    set(f, "training.logging_dir", in_folder(f, "logs"));
+    assert_int_equal(open_job(f, DEMO), GF_ERR_IO);
+    check_error(f, "there is a file of that name");
+    assert_non_null(strstr(f->diags.last->loc.file, "--set training.logging_dir="));
+}
+
 static void finds_the_key_of_a_variant(void **state)
 {
     Fixture *f = *state;
@@ -277,6 +289,7 @@ int main(void)
         TEST(refuses_a_variant_of_another_model),
         TEST(refuses_an_empty_output_folder),
         TEST(refuses_an_output_folder_below_a_file),
+        TEST(refuses_a_logging_folder_below_a_file),
         TEST(finds_the_key_of_a_variant),
         TEST(leaves_nothing_but_folders),
         TEST(a_loss_must_be_finite),
