@@ -7,6 +7,7 @@
 #include "frontend/cli/train_view.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ static const GfOptionSpec option_list[] = {
     {"threads", "N", "threads (default: the job's, GRAFT_THREADS, or one a processor)"},
     {"device", "NAME",
      "cpu, cuda or cuda:N (default: the job's, GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},
+    {"resume", "[CHECKPOINT]", "go on with an earlier run, from its newest checkpoint or this one"},
+    {"overwrite", NULL, "begin anew where an earlier run is"},
     {"losses", "FILE", "write loss, gradient norm, learning rate and seconds of every step, a JSON line each"},
     {"log-json", "FILE|-", "write begin, log, eval, save and end of every variant, a JSON line each; - is stdout"},
 };
@@ -35,6 +38,28 @@ static const GfCommandSpec spec = {
     .option_count = sizeof option_list / sizeof *option_list,
 };
 
+/* ---- Ctrl-C ---- */
+
+/* A handler has nothing but globals. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    interrupted = number;
+}
+
+/* The first one lets the step end and saves; a second one ends the process at once. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- training ---- */
+
 static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
 {
     size_t count = session->job->variant_count;
@@ -47,6 +72,10 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
     gf_view_session(view, session);
     for (size_t i = 0; i < count; i++) {
         GF_TRY(gf_session_train(session, i, &events, &results[i], diags));
+        gf_progress_clear(&view->progress);
+        gf_view_variant(view, &session->job->variants[i], &results[i]);
+        if (results[i].interrupted)
+            return GF_OK;
         gf_train_log_end(&view->log, &results[i]);
         comparison.count = i + 1;
         GF_TRY(gf_comparison_write(&comparison, diags)); /* of those so far: a later one may fail */
@@ -97,7 +126,24 @@ static bool is_stdout(const char *path)
     return path && strcmp(path, "-") == 0;
 }
 
-static GfStatus train_job(const GfOptions *o, const GfJob *job, uint32_t threads, GfArena *arena, GfDiags *diags)
+static GfStatus session_options(const GfOptions *o, GfSessionOptions *out, GfDiags *diags)
+{
+    const char *checkpoint = gf_options_value(o, "resume");
+
+    *out = (GfSessionOptions){.interrupt = &interrupted};
+    GF_TRY(gf_train_threads(o, &out->threads, diags));
+    if (checkpoint && gf_options_has(o, "overwrite"))
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--resume and --overwrite exclude each other");
+    if (checkpoint)
+        out->begin = GF_BEGIN_RESUME;
+    else if (gf_options_has(o, "overwrite"))
+        out->begin = GF_BEGIN_OVERWRITE;
+    out->checkpoint = checkpoint && *checkpoint ? checkpoint : NULL;
+    return GF_OK;
+}
+
+static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionOptions *options, GfArena *arena,
+                          GfDiags *diags)
 {
     bool taken = is_stdout(gf_options_value(o, "losses")) || is_stdout(gf_options_value(o, "log-json"));
     bool terminal = !taken && isatty(STDOUT_FILENO) && !job->training.disable_tqdm;
@@ -105,7 +151,7 @@ static GfStatus train_job(const GfOptions *o, const GfJob *job, uint32_t threads
         .arena = arena, .job = job, .out = taken ? stderr : stdout, .progress = {.out = terminal ? stdout : NULL}};
     GfSession session;
 
-    GF_TRY(gf_session_open(&session, job, threads, diags));
+    GF_TRY(gf_session_open(&session, job, options, diags));
     GfStatus status = train_logged(o, &view, &session, diags);
     gf_session_close(&session);
     return status;
@@ -113,18 +159,18 @@ static GfStatus train_job(const GfOptions *o, const GfJob *job, uint32_t threads
 
 static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
 {
-    uint32_t threads;
+    GfSessionOptions options;
     GfSet *sets;
     size_t count;
     GfJob job;
 
-    GF_TRY(gf_train_threads(o, &threads, diags));
+    GF_TRY(session_options(o, &options, diags));
     GF_TRY(gf_train_sets(o, arena, &sets, &count, diags));
     GF_TRY(gf_job_load(&job, o->arguments[0], sets, count, diags));
     const char *device = gf_options_value(o, "device");
     if (device)
         job.device = device;
-    GfStatus status = train_job(o, &job, threads, arena, diags);
+    GfStatus status = train_job(o, &job, &options, arena, diags);
     gf_job_close(&job);
     return status;
 }
@@ -141,5 +187,9 @@ static GfStatus run(const GfOptions *o, GfDiags *diags)
 
 int gf_cmd_train(int argc, char **argv)
 {
-    return gf_command_run(&spec, argc, argv, run);
+    catch_signals();
+    int code = gf_command_run(&spec, argc, argv, run);
+    if (interrupted)
+        raise(interrupted); /* all is saved: end as the signal would have it */
+    return code;
 }

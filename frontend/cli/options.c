@@ -51,6 +51,17 @@ static GfStatus fail_value(const GfOptionSpec *option, GfDiags *diags)
                    before_value(key), option->value);
 }
 
+static bool may_lack(const GfOptionSpec *option)
+{
+    return option->value[0] == '[';
+}
+
+/* A word that is neither an option nor an argument that is still wanted. */
+static bool is_free_word(const GfOptions *o, const char *word)
+{
+    return word[0] != '-' && o->argument_count >= o->spec->least;
+}
+
 /* One option at argv[*i], which moves on when its value is the next word. */
 static GfStatus read_option(GfOptions *o, int argc, char **argv, int *i, GfArena *arena, GfDiags *diags)
 {
@@ -67,9 +78,10 @@ static GfStatus read_option(GfOptions *o, int argc, char **argv, int *i, GfArena
     if (!option->value && equals)
         return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'%s%s' takes no value", dashes(option->key), option->key);
     if (option->value && !equals) {
-        if (*i + 1 == argc)
+        bool is_there = *i + 1 < argc && (!may_lack(option) || is_free_word(o, argv[*i + 1]));
+        if (!is_there && !may_lack(option))
             return fail_value(option, diags);
-        value = argv[++*i];
+        value = is_there ? argv[++*i] : "";
     }
     o->given[o->given_count].option = option;
     o->given[o->given_count++].value = value;

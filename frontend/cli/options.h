@@ -12,7 +12,8 @@
  *   }
  *
  * Options are written `--key value` or `--key=value`, those of one letter `-o
- * value`; `--` ends them.  Every command also takes `--help`.
+ * value`; `--` ends them.  A value that may be left out is the next word if that is no
+ * option and the arguments are there already.  Every command also takes `--help`.
  */
 #ifndef GF_FRONTEND_CLI_OPTIONS_H
 #define GF_FRONTEND_CLI_OPTIONS_H
@@ -21,7 +22,7 @@
 
 typedef struct GfOptionSpec {
     const char *key;
-    const char *value; /* what stands for it in the help, "LIST"; NULL: the option takes none */
+    const char *value; /* what stands for it in the help, "LIST"; "[FILE]": it may be left out; NULL: takes none */
     const char *help;  /* one line */
 } GfOptionSpec;
 

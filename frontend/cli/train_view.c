@@ -60,69 +60,10 @@ static void print_model(const GfTrainView *v, const GfSession *s)
     fprintf(v->out, "; %s\n", s->device.text);
 }
 
-/* Values that say "nothing of the kind". */
-static bool is_off(const cJSON *node)
-{
-    const char *text = cJSON_IsString(node) ? node->valuestring : NULL;
-
-    if (cJSON_IsArray(node))
-        return !node->child || is_off(node->child);
-    if (text)
-        return !*text || !strcmp(text, "no") || !strcmp(text, "none");
-    return !node || cJSON_IsNull(node) || cJSON_IsFalse(node) || (cJSON_IsNumber(node) && node->valuedouble == 0);
-}
-
-static bool gives(const GfJson *doc, const cJSON *training, const char *key)
-{
-    return !is_off(gf_json_find(doc, training, key));
-}
-
-/* In --set, which has the last word, the job, a variant's file, or a variant's item in the job. */
-static bool is_given(const GfJob *job, const char *key)
-{
-    const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
-    const cJSON *sets = gf_json_find(&job->sets, job->sets.root, "training");
-
-    if (gf_json_find(&job->sets, sets, key))
-        return gives(&job->sets, sets, key);
-    if (gives(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), key))
-        return true;
-    for (size_t i = 0; i < job->variant_count; i++)
-        if (gives(&job->variants[i].variant.doc, job->variants[i].variant.training, key))
-            return true;
-    for (const cJSON *item = cJSON_IsArray(items) ? items->child : NULL; item; item = item->next)
-        if (gives(&job->doc, gf_json_find(&job->doc, item, "training"), key))
-            return true;
-    return false;
-}
-
-/* Arguments that a job may give, but that nothing here acts on. */
-static void print_ignored(const GfTrainView *v)
-{
-    static const char *const keys[] = {"save_strategy",
-                                       "save_steps",
-                                       "save_total_limit",
-                                       "load_best_model_at_end",
-                                       "metric_for_best_model",
-                                       "early_stopping_patience",
-                                       "early_stopping_threshold"};
-    const char *separator = "note: ";
-
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (!is_given(v->job, keys[i]))
-            continue;
-        fprintf(v->out, "%s%s", separator, keys[i]);
-        separator = ", ";
-    }
-    if (*separator == ',')
-        fprintf(v->out, " without effect in this version: the model of the last step is saved\n");
-}
-
 void gf_view_session(GfTrainView *v, const GfSession *s)
 {
     print_data(v, s);
     print_model(v, s);
-    print_ignored(v);
     fflush(v->out);
 }
 
@@ -155,6 +96,9 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
             variant->variant.name, gf_format_count(v->arena, s->params.trainable),
             gf_format_count(v->arena, s->params.all), percent, s->compile_seconds);
     print_fresh(v);
+    if (trainer->state.step)
+        fprintf(v->out, "%-*s  goes on after step %lld of %lld\n", NAME_WIDTH, "resumed",
+                (long long)trainer->state.step, (long long)trainer->max_steps);
     fprintf(v->out, "  epoch  train loss  eval loss  accuracy      F1  precision  recall  examples/s  tokens/s\n");
     fflush(v->out);
 }
@@ -246,6 +190,28 @@ GfSessionEvents gf_view_events(GfTrainView *v)
 }
 
 /* ---- the end ---- */
+
+/* Which model was kept, or how to go on. */
+void gf_view_variant(GfTrainView *v, const GfJobVariant *variant, const GfVariantResult *r)
+{
+    const GfTrainState *s = &r->train;
+
+    if (r->finished_before) {
+        fprintf(v->out, "\n%-*s  finished before, in %s\n", NAME_WIDTH, r->name, r->folder);
+        return;
+    }
+    if (r->interrupted) {
+        fprintf(v->out, "\n%s stopped after step %lld, which %s/checkpoint-%lld has whole; --resume goes on\n", r->name,
+                (long long)s->step, r->folder, (long long)s->step);
+        return;
+    }
+    if (s->best.stop)
+        fprintf(v->out, "  stopped early: no better %s in %lld evaluations\n", variant->training.metric_for_best_model,
+                (long long)s->best.waiting);
+    if (variant->training.load_best_model_at_end && s->best_saved)
+        fprintf(v->out, "  the model of step %lld is kept: %s %.4f\n", (long long)s->best_saved,
+                variant->training.metric_for_best_model, s->best.metric);
+}
 
 void gf_view_comparison(GfTrainView *v, const GfComparison *c)
 {

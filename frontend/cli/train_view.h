@@ -26,6 +26,8 @@ void gf_view_session(GfTrainView *view, const GfSession *session);
 GfSessionEvents gf_view_events(GfTrainView *view);
 
 /* The closing table and where things are. */
+/* What a variant came to, after its last epoch. */
+void gf_view_variant(GfTrainView *view, const GfJobVariant *variant, const GfVariantResult *result);
 void gf_view_comparison(GfTrainView *view, const GfComparison *comparison);
 
 #endif

@@ -59,14 +59,17 @@ static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *co
                    gf_text_str(&list), text);
 }
 
+/* The last is a way to save alone. */
 static const char *const strategy_words[] = {
-    [GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps", [GF_STRATEGY_EPOCH] = "epoch"};
+    [GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps", [GF_STRATEGY_EPOCH] = "epoch", [GF_STRATEGY_BEST] = "best"};
 
 static GfStatus read_strategy(const GfJson *doc, const cJSON *node, GfStrategy *out, GfDiags *diags)
 {
-    size_t index = 0;
+    size_t index = 0, count = COUNT(strategy_words);
 
-    GF_TRY(read_choice(doc, node, strategy_words, COUNT(strategy_words), &index, diags));
+    if (strcmp(node->string, "save_strategy") != 0)
+        count--; /* "best" */
+    GF_TRY(read_choice(doc, node, strategy_words, count, &index, diags));
     *out = (GfStrategy)index;
     return GF_OK;
 }
@@ -175,20 +178,37 @@ static GfStatus check_metric(const GfTraining *t, GfLoc loc, GfDiags *diags)
     return status;
 }
 
+/* The best model is one that was evaluated and saved: as TrainingArguments has it. */
+static GfStatus check_best(const GfTraining *t, GfLoc loc, GfDiags *diags)
+{
+    if (t->eval_strategy == GF_STRATEGY_NO)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "load_best_model_at_end needs evaluation: eval_strategy is \"no\"");
+    if (t->save_strategy == GF_STRATEGY_BEST)
+        return GF_OK;
+    if (t->eval_strategy != t->save_strategy)
+        return gf_fail(diags, loc, GF_ERR_VALUE,
+                       "load_best_model_at_end needs the same eval_strategy and save_strategy");
+    if (t->eval_strategy == GF_STRATEGY_STEPS && t->save_steps % t->eval_steps != 0)
+        return gf_fail(diags, loc, GF_ERR_VALUE,
+                       "load_best_model_at_end needs save_steps, %lld, to be a multiple of eval_steps, %lld",
+                       (long long)t->save_steps, (long long)t->eval_steps);
+    return GF_OK;
+}
+
 GfStatus gf_training_finish(GfTraining *t, GfLoc loc, GfDiags *diags)
 {
-    if (!*t->metric_for_best_model)
+    t->best_is_named = *t->metric_for_best_model != '\0';
+    if (!t->best_is_named)
         t->metric_for_best_model = "eval_loss";
     GF_TRY(check_metric(t, loc, diags));
     if (t->greater_is_better == GF_MAYBE_OPEN)
         t->greater_is_better = is_loss(t->metric_for_best_model) ? GF_MAYBE_NO : GF_MAYBE_YES;
     if (t->early_stopping_patience && t->eval_strategy == GF_STRATEGY_NO)
         return gf_fail(diags, loc, GF_ERR_VALUE, "early stopping needs evaluation: eval_strategy is \"no\"");
-    if (t->load_best_model_at_end && t->eval_strategy == GF_STRATEGY_NO)
-        return gf_fail(diags, loc, GF_ERR_VALUE, "load_best_model_at_end needs evaluation: eval_strategy is \"no\"");
-    if (t->load_best_model_at_end && t->eval_strategy != t->save_strategy)
-        return gf_fail(diags, loc, GF_ERR_VALUE,
-                       "load_best_model_at_end needs the same eval_strategy and save_strategy");
+    if (t->save_strategy == GF_STRATEGY_BEST && t->eval_strategy == GF_STRATEGY_NO)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "save_strategy \"best\" needs evaluation: eval_strategy is \"no\"");
+    if (t->load_best_model_at_end)
+        GF_TRY(check_best(t, loc, diags));
     if (t->num_train_epochs <= 0 && t->max_steps <= 0)
         return gf_fail(diags, loc, GF_ERR_VALUE, "nothing to train: num_train_epochs is 0 and max_steps is not given");
     return GF_OK;

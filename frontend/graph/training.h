@@ -9,7 +9,8 @@
 
 #include "frontend/graph/json.h"
 
-typedef enum GfStrategy { GF_STRATEGY_NO, GF_STRATEGY_STEPS, GF_STRATEGY_EPOCH } GfStrategy;
+/* BEST, of saving alone: after an evaluation that is the best so far. */
+typedef enum GfStrategy { GF_STRATEGY_NO, GF_STRATEGY_STEPS, GF_STRATEGY_EPOCH, GF_STRATEGY_BEST } GfStrategy;
 
 /* An answer that depends on other arguments while it is not given. */
 typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
@@ -68,7 +69,8 @@ typedef struct GfTraining {
 #undef STRATEGY
 #undef MAYBE
 #undef WORD
-    bool tensorboard; /* report_to: "tensorboard" or "all"; "none" otherwise */
+    bool best_is_named; /* metric_for_best_model was given */
+    bool tensorboard;   /* report_to: "tensorboard" or "all"; "none" otherwise */
 } GfTraining;
 
 /* The defaults.  num_train_epochs 0 means max_steps alone counts; save_total_limit

@@ -1,7 +1,10 @@
 /* folder.c -- see folder.h. */
 #include "runtime/io/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,6 +81,127 @@ GfStatus gf_folder_probe(const char *path, GfLoc loc, GfDiags *diags)
     GF_TRY(gf_folder_make(path, loc, diags));
     gf_arena_init(&scratch, diags->arena.allocator);
     GfStatus status = probe(path, &scratch, loc, diags);
+    gf_arena_free(&scratch);
+    return status;
+}
+
+/* ---- listing ---- */
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool add_name(GfFolder *f, GfArena *arena, const char *name)
+{
+    if (!strcmp(name, ".") || !strcmp(name, ".."))
+        return true;
+    f->names = gf_arena_grow(arena, f->names, f->count, &f->capacity, sizeof *f->names);
+    if (!f->names)
+        return false;
+    f->names[f->count++] = gf_arena_strdup(arena, name);
+    return !arena->failed;
+}
+
+GfStatus gf_folder_list(GfFolder *f, GfArena *arena, const char *path, GfDiags *diags)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    bool whole = true;
+
+    *f = (GfFolder){0};
+    if (!dir)
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "the folder cannot be read: %s", strerror(errno));
+    errno = 0;
+    while (whole && (entry = readdir(dir)))
+        whole = add_name(f, arena, entry->d_name);
+    int error = errno;
+    closedir(dir);
+    if (!whole)
+        return gf_fail_memory(diags);
+    if (error)
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "the folder cannot be read: %s", strerror(error));
+    if (f->count)
+        qsort(f->names, f->count, sizeof *f->names, compare);
+    return GF_OK;
+}
+
+/* ---- renaming and removing ---- */
+
+GfStatus gf_folder_sync(const char *path, GfDiags *diags)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (descriptor < 0)
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "the folder cannot be opened: %s", strerror(errno));
+    /* EINVAL: a file system that has nothing to bring to a disk. */
+    int error = fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno;
+    close(descriptor);
+    if (!error)
+        return GF_OK;
+    return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "the folder cannot be brought to the disk: %s",
+                   strerror(error));
+}
+
+/* The folder that something is in, in `arena`. */
+static const char *parent_of(GfArena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ".";
+    return slash == path ? "/" : gf_arena_strndup(arena, path, (size_t)(slash - path));
+}
+
+static GfStatus sync_parent(const char *path, GfDiags *diags)
+{
+    GfArena scratch;
+
+    gf_arena_init(&scratch, diags->arena.allocator);
+    const char *parent = parent_of(&scratch, path);
+    GfStatus status = parent ? gf_folder_sync(parent, diags) : gf_fail_memory(diags);
+    gf_arena_free(&scratch);
+    return status;
+}
+
+GfStatus gf_folder_rename(const char *from, const char *to, GfDiags *diags)
+{
+    if (rename(from, to) != 0)
+        return gf_fail(diags, (GfLoc){.file = to}, GF_ERR_IO, "'%s' cannot be renamed so: %s", from, strerror(errno));
+    return sync_parent(to, diags);
+}
+
+static GfStatus remove_all(const char *path, GfArena *scratch, GfDiags *diags)
+{
+    struct stat st;
+    GfFolder list;
+
+    if (lstat(path, &st) != 0) {
+        if (errno == ENOENT)
+            return GF_OK;
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be removed: %s", strerror(errno));
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        if (unlink(path) == 0)
+            return GF_OK;
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be removed: %s", strerror(errno));
+    }
+    GF_TRY(gf_folder_list(&list, scratch, path, diags));
+    for (size_t i = 0; i < list.count; i++) {
+        const char *inside = gf_arena_printf(scratch, "%s/%s", path, list.names[i]);
+        GF_TRY(inside ? remove_all(inside, scratch, diags) : gf_fail_memory(diags));
+    }
+    if (rmdir(path) == 0)
+        return GF_OK;
+    return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "the folder cannot be removed: %s", strerror(errno));
+}
+
+GfStatus gf_folder_remove(const char *path, GfDiags *diags)
+{
+    GfArena scratch;
+
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = remove_all(path, &scratch, diags);
     gf_arena_free(&scratch);
     return status;
 }

@@ -220,8 +220,8 @@ void gf_comparison_json(const GfComparison *c, GfText *out)
     gf_text_add(out, "\n  ]\n}\n");
 }
 
-static GfStatus write(const GfComparison *c, const char *name, void (*print)(const GfComparison *, GfText *),
-                      GfArena *scratch, GfDiags *diags)
+static GfStatus write_one(const GfComparison *c, const char *name, void (*print)(const GfComparison *, GfText *),
+                          GfArena *scratch, GfDiags *diags)
 {
     GfText text = {.arena = scratch};
     const char *path = gf_path_join(scratch, c->session->job->training.output_dir, name);
@@ -240,9 +240,9 @@ GfStatus gf_comparison_write(const GfComparison *c, GfDiags *diags)
     gf_arena_init(&scratch, diags->arena.allocator);
     GfStatus status = gf_folder_make(folder, (GfLoc){.file = folder}, diags);
     if (status == GF_OK)
-        status = write(c, "comparison.md", gf_comparison_markdown, &scratch, diags);
+        status = write_one(c, "comparison.md", gf_comparison_markdown, &scratch, diags);
     if (status == GF_OK)
-        status = write(c, "comparison.json", gf_comparison_json, &scratch, diags);
+        status = write_one(c, "comparison.json", gf_comparison_json, &scratch, diags);
     gf_arena_free(&scratch);
     return status;
 }

@@ -1,9 +1,8 @@
 /* history.c -- see history.h. */
 #include "runtime/train/history.h"
 
-#include "runtime/io/file.h"
-
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 void gf_history_init(GfHistory *h, GfArena *arena, const GfTraining *training, size_t batches)
@@ -11,14 +10,19 @@ void gf_history_init(GfHistory *h, GfArena *arena, const GfTraining *training, s
     *h = (GfHistory){.arena = arena, .training = training, .batches = batches};
 }
 
-static void add(GfHistory *h, const GfLogEntry *entry)
+static void keep(GfHistory *h, const GfLogEntry *entry)
 {
     GfLogEntry *list = gf_arena_grow(h->arena, h->entries, h->count, &h->capacity, sizeof *list);
 
-    if (list) {
-        h->entries = list;
-        list[h->count++] = *entry;
-    }
+    if (!list)
+        return;
+    h->entries = list;
+    list[h->count++] = *entry;
+}
+
+static void add(GfHistory *h, const GfLogEntry *entry)
+{
+    keep(h, entry);
     if (h->listener.entry)
         h->listener.entry(h->listener.self, entry);
 }
@@ -150,35 +154,61 @@ void gf_log_entry_print(GfText *text, const GfLogEntry *e)
         add_number(text, ", ", e->values[i].key, e->values[i].value);
 }
 
-static void add_state(GfText *text, const GfHistory *h, const GfTrainer *t)
+void gf_history_print(const GfHistory *h, GfText *text)
 {
-    const GfTrainState *s = &t->state;
-
-    gf_text_add(text, "{\n");
-    add_number(text, "  ", "epoch", epochs_done(h, s));
-    add_number(text, ",\n  ", "global_step", (double)s->step);
-    add_number(text, ",\n  ", "max_steps", (double)t->max_steps);
-    add_number(text, ",\n  ", "train_loss", mean_loss(s));
-    add_number(text, ",\n  ", "train_runtime", s->seconds);
-    gf_text_add(text, ",\n  \"log_history\": [");
+    gf_text_add(text, "[");
     for (size_t i = 0; i < h->count; i++) {
         gf_text_add(text, i ? ",\n    {" : "\n    {");
         gf_log_entry_print(text, &h->entries[i]);
         gf_text_add(text, "}");
     }
-    gf_text_add(text, "\n  ]\n}\n");
+    gf_text_add(text, "\n  ]");
 }
 
-GfStatus gf_history_write(const GfHistory *h, const GfTrainer *trainer, const char *path, GfDiags *diags)
-{
-    GfArena scratch;
-    GfText text = {.arena = &scratch};
+/* ---- from JSON ---- */
 
-    gf_arena_init(&scratch, h->arena->allocator);
-    add_state(&text, h, trainer);
-    GfStatus status = scratch.failed || h->arena->failed
-                          ? gf_fail_memory(diags)
-                          : gf_file_write_atomic(path, gf_text_str(&text), text.length, diags);
-    gf_arena_free(&scratch);
-    return status;
+static GfLogKind kind_of(const char *key)
+{
+    if (strncmp(key, "eval_", 5) == 0)
+        return GF_LOG_EVALUATION;
+    return strncmp(key, "train_", 6) == 0 ? GF_LOG_END : GF_LOG_STEP;
+}
+
+static GfStatus read_value(GfHistory *h, const GfJson *doc, const cJSON *item, GfLogEntry *entry, GfDiags *diags)
+{
+    GfLogValue *v = &entry->values[entry->count];
+
+    if (!strcmp(item->string, "epoch") || !strcmp(item->string, "step"))
+        return GF_OK;
+    if (entry->count == GF_LOG_VALUES_MAX)
+        return gf_fail(diags, gf_json_key_loc(doc, item), GF_ERR_VALUE, "an entry has %d values at most",
+                       GF_LOG_VALUES_MAX);
+    if (entry->count++ == 0)
+        entry->kind = kind_of(item->string);
+    v->value = NAN;
+    v->key = gf_arena_strdup(h->arena, item->string);
+    if (!v->key)
+        return gf_fail_memory(diags);
+    return cJSON_IsNull(item) ? GF_OK : gf_json_as_number(doc, item, item->string, &v->value, diags);
+}
+
+static GfStatus read_entry(GfHistory *h, const GfJson *doc, const cJSON *object, GfDiags *diags)
+{
+    GfLogEntry entry = {0};
+
+    GF_TRY(gf_json_get_number(doc, object, "epoch", GF_REQUIRED, &entry.epoch, diags));
+    GF_TRY(gf_json_get_int(doc, object, "step", GF_REQUIRED, &entry.step, diags));
+    for (const cJSON *item = object->child; item; item = item->next)
+        GF_TRY(read_value(h, doc, item, &entry, diags));
+    keep(h, &entry);
+    return h->arena->failed ? gf_fail_memory(diags) : GF_OK;
+}
+
+GfStatus gf_history_read(GfHistory *h, const GfJson *doc, const cJSON *log, GfDiags *diags)
+{
+    for (const cJSON *item = log->child; item; item = item->next) {
+        GF_TRY(gf_json_as_object(doc, item, "an entry of log_history", &item, diags));
+        GF_TRY(read_entry(h, doc, item, diags));
+    }
+    return GF_OK;
 }

@@ -63,7 +63,11 @@ void gf_evaluation_print(GfText *text, const GfEvaluation *evaluation, const cha
 /* Add an entry's members: "epoch": 1, "step": 500, "loss": ... */
 void gf_log_entry_print(GfText *text, const GfLogEntry *entry);
 
-/* Write trainer_state.json. */
-GfStatus gf_history_write(const GfHistory *history, const GfTrainer *trainer, const char *path, GfDiags *diags);
+/* Add the log as a JSON array. */
+void gf_history_print(const GfHistory *history, GfText *text);
+
+/* Take up the entries of such an array, as they were; listeners have heard of them already.
+ * Errors: GF_ERR_KEY, GF_ERR_VALUE, GF_ERR_MEMORY. */
+GfStatus gf_history_read(GfHistory *history, const GfJson *doc, const cJSON *log, GfDiags *diags);
 
 #endif

@@ -28,4 +28,8 @@ enum { GF_RESULTS_MATRIX_MAX = 256 };
 GfStatus gf_results_write(const GfSession *session, const GfJobVariant *variant, const GfVariantResult *result,
                           GfDiags *diags);
 
+/* Read back what a comparison shows.  result->name and
+ * ->folder stay as they are.  Errors: those of the file. */
+GfStatus gf_results_read(const char *path, GfVariantResult *result, GfDiags *diags);
+
 #endif

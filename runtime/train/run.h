@@ -27,7 +27,7 @@ typedef struct GfRunSave {
     const GfCorpus *corpus;
     GfStore *store;
     const GfHistory *history;
-    const GfTrainer *trainer;
+    GfTrainer *trainer;
 } GfRunSave;
 
 /* Write all files; folders on the way are made.  Each file is replaced all at once. */

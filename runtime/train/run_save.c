@@ -1,6 +1,7 @@
 /* run_save.c -- writing the folder of a trained model; see run.h. */
 #include "runtime/io/folder.h"
 #include "runtime/train/run.h"
+#include "runtime/train/train_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,6 @@ static GfStatus write_record(Save *s)
 static GfStatus save(Save *s)
 {
     const char *weights = gf_path_join(s->scratch, s->folder, "model.safetensors");
-    const char *log = gf_path_join(s->scratch, s->folder, "trainer_state.json");
 
     if (s->scratch->failed)
         return gf_fail_memory(s->diags);
@@ -170,7 +170,7 @@ static GfStatus save(Save *s)
     GF_TRY(gf_store_save(s->what->store, weights, s->diags));
     GF_TRY(write_config(s));
     GF_TRY(write_tokenizer(s));
-    GF_TRY(gf_history_write(s->what->history, s->what->trainer, log, s->diags));
+    GF_TRY(gf_train_state_write(s->folder, s->what->trainer, s->what->history, s->diags));
     GF_TRY(write_tree(s, "graft-model.json", &s->what->model->doc));
     GF_TRY(write_tree(s, "graft-variant.json", &s->what->variant->doc));
     return write_record(s); /* last: its presence says that the rest is there */

@@ -2,9 +2,9 @@
 #include "runtime/train/session.h"
 
 #include "runtime/io/folder.h"
-#include "runtime/train/event_log.h"
-#include "runtime/train/results.h"
-#include "runtime/train/run.h"
+#include "runtime/train/checkpoint.h"
+
+#include <stdlib.h>
 
 #include <string.h>
 
@@ -108,6 +108,64 @@ static GfStatus probe_logging(GfSession *s, const GfJobVariant *v, GfDiags *diag
                 : gf_fail_memory(diags);
 }
 
+/* ---- what an earlier run has left ---- */
+
+static GfStatus fail_overwrite(const char *folder, bool finished, int64_t step, GfDiags *diags)
+{
+    if (finished)
+        gf_fail(diags, (GfLoc){.file = folder}, GF_ERR_IO, "a finished run is here and would be overwritten");
+    else
+        gf_fail(diags, (GfLoc){.file = folder}, GF_ERR_IO,
+                "an unfinished run is here, saved after step %lld, and would be overwritten", (long long)step);
+    gf_note(diags, "%s--overwrite begins anew; --set training.output_dir=DIR names another folder",
+            finished ? "" : "--resume goes on with it; ");
+    return GF_ERR_IO;
+}
+
+/* Nothing that was trained is lost unless somebody says so. */
+static GfStatus check_earlier(GfSession *s, const GfJobVariant *v, GfDiags *diags)
+{
+    const char *folder = gf_path_join(&s->arena, v->training.output_dir, v->variant.name);
+    const char *results = folder ? gf_path_join(&s->arena, folder, "results.json") : NULL;
+    int64_t *steps;
+    size_t count;
+
+    if (!results)
+        return gf_fail_memory(diags);
+    if (s->options.begin != GF_BEGIN_NEW)
+        return GF_OK;
+    if (gf_file_exists(results))
+        return fail_overwrite(folder, true, 0, diags);
+    GF_TRY(gf_checkpoint_list(folder, &s->arena, &steps, &count, diags));
+    return count ? fail_overwrite(folder, false, steps[count - 1], diags) : GF_OK;
+}
+
+/* Of which variant options.checkpoint is: the one whose folder it is in. */
+static GfStatus find_resumed(GfSession *s, GfDiags *diags)
+{
+    const char *checkpoint = s->options.checkpoint;
+    char *given = checkpoint ? realpath(checkpoint, NULL) : NULL;
+    char *slash = given ? strrchr(given, '/') : NULL;
+
+    s->resumed = -1;
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; slash && i < s->job->variant_count; i++) {
+        const GfJobVariant *v = &s->job->variants[i];
+        const char *folder = gf_path_join(&s->arena, v->training.output_dir, v->variant.name);
+        char *real = folder ? realpath(folder, NULL) : NULL;
+        if (real && strcmp(real, given) == 0)
+            s->resumed = (int)i;
+        free(real);
+    }
+    free(given);
+    if (!checkpoint || s->resumed >= 0)
+        return GF_OK;
+    gf_fail(diags, (GfLoc){.file = checkpoint}, GF_ERR_IO, "this is no checkpoint of a variant of the job");
+    gf_note(diags, "they are in output_dir/<variant>/checkpoint-<step>; --resume alone takes the newest");
+    return GF_ERR_IO;
+}
+
 /* Before hours of training, not after them. */
 static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
 {
@@ -115,15 +173,18 @@ static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
     for (size_t i = 0; i < s->job->variant_count; i++) {
         GF_TRY(probe_output(s, &s->job->variants[i], s->job->variants[i].training.output_dir, diags));
         GF_TRY(probe_logging(s, &s->job->variants[i], diags));
+        GF_TRY(check_earlier(s, &s->job->variants[i], diags));
     }
-    return GF_OK;
+    return find_resumed(s, diags);
 }
 
 /* ---- all ---- */
 
 /* The device, and what compiles for it. */
-static GfStatus open_device(GfSession *s, uint32_t threads, GfDiags *diags)
+static GfStatus open_device(GfSession *s, GfDiags *diags)
 {
+    uint32_t threads = s->options.threads;
+
     if (threads == 0)
         threads = (uint32_t)s->job->threads;
     GF_TRY(gf_device_open(&s->device, s->job->device, threads, s->arena.allocator, diags));
@@ -133,7 +194,7 @@ static GfStatus open_device(GfSession *s, uint32_t threads, GfDiags *diags)
     return status;
 }
 
-static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
+static GfStatus open(GfSession *s, GfDiags *diags)
 {
     GF_TRY(open_checkpoint(s, diags));
     GF_TRY(gf_job_check_files(s->job, diags));
@@ -141,14 +202,14 @@ static GfStatus open(GfSession *s, uint32_t threads, GfDiags *diags)
     GF_TRY(check_variants(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
     GF_TRY(probe_outputs(s, diags));
-    return open_device(s, threads, diags);
+    return open_device(s, diags);
 }
 
-GfStatus gf_session_open(GfSession *s, const GfJob *job, uint32_t threads, GfDiags *diags)
+GfStatus gf_session_open(GfSession *s, const GfJob *job, const GfSessionOptions *options, GfDiags *diags)
 {
-    *s = (GfSession){.job = job};
+    *s = (GfSession){.job = job, .options = options ? *options : (GfSessionOptions){0}};
     gf_arena_init(&s->arena, diags->arena.allocator);
-    GfStatus status = open(s, threads, diags);
+    GfStatus status = open(s, diags);
     if (status != GF_OK)
         gf_session_close(s);
     return status;
@@ -162,225 +223,4 @@ void gf_session_close(GfSession *s)
     gf_hf_config_close(&s->config);
     gf_arena_free(&s->arena);
     *s = (GfSession){0};
-}
-
-/* ---- a variant ---- */
-
-/* One variant's run, with what only it needs. */
-typedef struct Run {
-    GfSession *session;
-    const GfJobVariant *variant;
-    const GfSessionEvents *events;
-    GfArena arena; /* of buffers */
-    GfSteps steps;
-    GfTrainer trainer;
-    GfHistory history;
-    GfEventLog log;
-    GfVariantResult *result;
-    GfDiags *diags;
-} Run;
-
-static const GfDataset *split_of(const GfSession *s, GfSplit split)
-{
-    return s->corpus.splits[split].examples ? &s->corpus.splits[split] : NULL;
-}
-
-static void widen(GfBatchLimits *limits, const GfDataset *data, size_t batch_size)
-{
-    if (!data)
-        return;
-    int64_t tokens = (int64_t)gf_dataset_max_tokens(data, batch_size);
-    int64_t seqs = (int64_t)(batch_size < data->examples ? batch_size : data->examples);
-    limits->tokens = tokens > limits->tokens ? tokens : limits->tokens;
-    limits->seqs = seqs > limits->seqs ? seqs : limits->seqs;
-}
-
-static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
-{
-    return (GfStoreSource){.checkpoint = s->weights,
-                           .prefix = s->model.prefix,
-                           .renames = s->model.renames,
-                           .rename_count = s->model.rename_count,
-                           .fresh = s->model.fresh,
-                           .seed = (uint64_t)training->seed};
-}
-
-static GfStatus compile(Run *run)
-{
-    const GfSession *s = run->session;
-    const GfTraining *t = &run->variant->training;
-    GfStoreSource source = source_of(s, t);
-    GfStepsOptions options = {.model = &s->model,
-                              .variant = &run->variant->variant,
-                              .training = t,
-                              .backend = s->backend,
-                              .device = &s->device,
-                              .source = &source};
-
-    widen(&options.train, split_of(s, GF_SPLIT_TRAIN), gf_train_batch_size(t, s->corpus.fixed_batch));
-    widen(&options.evaluate, split_of(s, GF_SPLIT_VALIDATION), (size_t)t->per_device_eval_batch_size);
-    widen(&options.evaluate, split_of(s, GF_SPLIT_TEST), (size_t)t->per_device_eval_batch_size);
-    return gf_steps_new(&run->steps, &options, run->diags);
-}
-
-/* ---- events: into the history, and on to the listener ---- */
-
-static void on_step(void *self, const GfStepReport *report)
-{
-    Run *run = self;
-    const GfTrainEvents *next = &run->events->train;
-
-    gf_history_step(&run->history, report);
-    if (next->step)
-        next->step(next->self, report);
-}
-
-static void on_epoch(void *self, const GfEpochReport *report)
-{
-    Run *run = self;
-    const GfTrainEvents *next = &run->events->train;
-
-    gf_history_epoch(&run->history, report);
-    if (next->epoch)
-        next->epoch(next->self, report);
-}
-
-static void on_entry(void *self, const GfLogEntry *entry)
-{
-    Run *run = self;
-    const GfLogListener *next = &run->events->log;
-
-    gf_event_log_entry(&run->log, entry);
-    if (next->entry)
-        next->entry(next->self, entry);
-}
-
-static GfStatus start_logs(Run *run)
-{
-    const GfTraining *t = &run->variant->training;
-    const char *folder = t->tensorboard ? gf_event_log_folder(&run->arena, t, run->variant->variant.name) : NULL;
-
-    gf_history_init(&run->history, &run->arena, t, run->trainer.batcher.batches);
-    run->history.listener = (GfLogListener){.self = run, .entry = on_entry};
-    if (run->arena.failed)
-        return gf_fail_memory(run->diags);
-    return gf_event_log_open(&run->log, folder, t, run->diags);
-}
-
-static GfStatus train(Run *run)
-{
-    const GfSession *s = run->session;
-    GfTrainEvents events = {.self = run, .step = on_step, .epoch = on_epoch};
-    GfTrainerOptions options = {.name = run->variant->variant.name,
-                                .training = &run->variant->training,
-                                .steps = &run->steps,
-                                .train = split_of(s, GF_SPLIT_TRAIN),
-                                .fixed_batch = s->corpus.fixed_batch,
-                                .validation = split_of(s, GF_SPLIT_VALIDATION),
-                                .events = &events};
-
-    GF_TRY(gf_trainer_init(&run->trainer, &run->arena, &options, run->diags));
-    GF_TRY(start_logs(run));
-    if (run->events->begin)
-        run->events->begin(run->events->self, run->variant, &run->trainer);
-    GF_TRY(gf_trainer_run(&run->trainer, run->diags));
-    gf_history_end(&run->history, &run->trainer);
-    return GF_OK;
-}
-
-/* The evaluator goes with the run, the result stays with the session. */
-static GfStatus keep_metrics(Run *run, const GfMetrics *metrics)
-{
-    GfMetrics *kept = &run->result->metrics;
-
-    GF_TRY(gf_metrics_init(kept, &run->session->arena, metrics->classes, run->diags));
-    memcpy(kept->matrix, metrics->matrix, metrics->classes * metrics->classes * sizeof *kept->matrix);
-    kept->total = metrics->total;
-    return GF_OK;
-}
-
-/* On the test split, or, where there is none, on the validation split. */
-static GfStatus evaluate(Run *run)
-{
-    GfVariantResult *r = run->result;
-    const GfDataset *test = split_of(run->session, GF_SPLIT_TEST);
-    const GfDataset *data = test ? test : split_of(run->session, GF_SPLIT_VALIDATION);
-    GfEvaluator evaluator;
-
-    if (!data)
-        return GF_OK;
-    r->evaluated = true;
-    r->split = test ? GF_SPLIT_TEST : GF_SPLIT_VALIDATION;
-    GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data, (size_t)run->variant->training.per_device_eval_batch_size,
-                             run->diags));
-    GfStatus status = gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
-    if (status != GF_OK)
-        gf_note(run->diags, "%s, after step %lld, on the %s split", r->name, (long long)r->train.step,
-                gf_split_names[r->split]);
-    return status == GF_OK ? keep_metrics(run, &evaluator.metrics) : status;
-}
-
-static GfStatus save(Run *run)
-{
-    GfSession *s = run->session;
-    GfVariantResult *r = run->result;
-    GfRunSave what = {.job = s->job,
-                      .variant = &run->variant->variant,
-                      .model = &s->model,
-                      .config = s->job->checkpoint ? &s->config : NULL,
-                      .corpus = &s->corpus,
-                      .store = &run->steps.store,
-                      .history = &run->history,
-                      .trainer = &run->trainer};
-
-    r->folder = gf_path_join(&s->arena, run->variant->training.output_dir, r->name);
-    if (!r->folder)
-        return gf_fail_memory(run->diags);
-    GF_TRY(gf_run_save(r->folder, &what, run->diags));
-    if (run->events->saved)
-        run->events->saved(run->events->self, r);
-    return GF_OK;
-}
-
-/* results.json of an earlier training must not stay beside the new model, so it is
- * written before the evaluation too, which may fail. */
-static GfStatus write_results(Run *run)
-{
-    run->result->finished = time(NULL);
-    return gf_results_write(run->session, run->variant, run->result, run->diags);
-}
-
-static GfStatus run_variant(Run *run)
-{
-    GfVariantResult *r = run->result;
-
-    GF_TRY(compile(run));
-    r->params = run->steps.params;
-    r->compile_seconds = run->steps.compile_seconds;
-    GF_TRY(train(run));
-    r->train = run->trainer.state;
-    r->epochs = (double)r->train.epoch + (double)r->train.position / (double)run->trainer.batcher.batches;
-    GF_TRY(save(run)); /* first: what comes after may fail */
-    GF_TRY(write_results(run));
-    GF_TRY(evaluate(run));
-    return r->evaluated ? write_results(run) : GF_OK;
-}
-
-GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *events, GfVariantResult *result,
-                          GfDiags *diags)
-{
-    static const GfSessionEvents silent = {0};
-    Run run = {.session = s,
-               .variant = &s->job->variants[index],
-               .events = events ? events : &silent,
-               .result = result,
-               .diags = diags};
-
-    *result = (GfVariantResult){.name = run.variant->variant.name, .started = time(NULL)};
-    gf_arena_init(&run.arena, s->arena.allocator);
-    GfStatus status = run_variant(&run);
-    GfStatus logged = gf_event_log_close(&run.log);
-    gf_steps_free(&run.steps);
-    gf_arena_free(&run.arena);
-    return status == GF_OK ? logged : status;
 }

@@ -15,7 +15,22 @@
 #include "runtime/train/corpus.h"
 #include "runtime/train/history.h"
 
+#include <signal.h>
 #include <time.h>
+
+typedef enum GfBegin {
+    GF_BEGIN_NEW,       /* an earlier run in the output folders is an error */
+    GF_BEGIN_OVERWRITE, /* it is removed when the variant's turn comes */
+    GF_BEGIN_RESUME     /* it goes on: what is finished stays, the rest from its newest checkpoint */
+} GfBegin;
+
+/* Zero is a good default. */
+typedef struct GfSessionOptions {
+    uint32_t threads; /* of the CPU; 0: the job's, else gf_pool_default_threads */
+    GfBegin begin;
+    const char *checkpoint; /* with GF_BEGIN_RESUME: go on from this one, not the newest of its variant */
+    const volatile sig_atomic_t *interrupt; /* see GfTrainerOptions */
+} GfSessionOptions;
 
 typedef struct GfSession {
     GfArena arena;
@@ -27,6 +42,8 @@ typedef struct GfSession {
     GfCorpus corpus;
     GfDevice device;
     const GfBackend *backend;
+    GfSessionOptions options;
+    int resumed; /* the variant of options.checkpoint; -1: none */
 } GfSession;
 
 /* What a variant came to. */
@@ -36,8 +53,11 @@ typedef struct GfVariantResult {
     GfParamCount params;
     double compile_seconds;
     GfTrainState train;
-    double epochs;  /* done, with a fraction */
-    bool evaluated; /* on `split`: the test split, else the validation split */
+    double epochs;        /* done, with a fraction */
+    bool finished_before; /* nothing was done: the results are those of an earlier session */
+    bool interrupted;     /* saved in the midst of the training, and not evaluated */
+    int64_t resumed_step; /* where it went on; 0: at the beginning */
+    bool evaluated;       /* on `split`: the test split, else the validation split */
     GfSplit split;
     GfEvaluation evaluation;
     GfMetrics metrics;        /* of that evaluation, in the session's arena */
@@ -55,16 +75,18 @@ typedef struct GfSessionEvents {
 } GfSessionEvents;
 
 /* Load model and data, check the variants against the model, open the device that
- * the job names, make the output folders.  threads, of the CPU, 0: the job's, else
- * gf_pool_default_threads.  `job` outlives the session.  On error nothing needs
- * closing.
+ * the job names, make the output folders and see what is in them.  `job` outlives
+ * the session; options NULL: the defaults.  On error nothing needs closing.
  * Errors: those of the files; GF_ERR_NAME a variant of another model; GF_ERR_VALUE
- * no output_dir, GF_ERR_IO one that cannot be written to. */
-GfStatus gf_session_open(GfSession *session, const GfJob *job, uint32_t threads, GfDiags *diags);
+ * no output_dir, GF_ERR_IO one that cannot be written to, an earlier run that would
+ * be overwritten. */
+GfStatus gf_session_open(GfSession *session, const GfJob *job, const GfSessionOptions *options, GfDiags *diags);
 void gf_session_close(GfSession *session);
 
-/* Train variant `index` of the job, save it to output_dir/<variant>, evaluate it and
- * write results.json beside it.  result's contents live in the session's arena. */
+/* Train variant `index` of the job with checkpoints in output_dir/<variant>; at the
+ * end save the model there, the best one if the job says so, evaluate it and write
+ * results.json, whose presence says that the run is finished.  result's contents
+ * live in the session's arena. */
 GfStatus gf_session_train(GfSession *session, size_t index, const GfSessionEvents *events, GfVariantResult *result,
                           GfDiags *diags);
 

@@ -230,18 +230,40 @@ static GfStatus finish_step(GfTrainer *t, double start, GfStepReport *out, GfDia
     return GF_OK;
 }
 
-static bool is_due(GfStrategy strategy, int64_t every, int64_t step, bool epoch_end)
+/* What is due after a step; whether a model is the best so far is known only then. */
+static bool is_epoch_end(const GfTrainer *t, const GfTrainState *s)
 {
-    return strategy == GF_STRATEGY_EPOCH ? epoch_end : strategy == GF_STRATEGY_STEPS && step % every == 0;
+    return epoch_is_over(t, s) || s->step >= t->max_steps;
+}
+
+static bool is_due(const GfTrainer *t, const GfTrainState *s, GfStrategy strategy, int64_t every)
+{
+    if (strategy == GF_STRATEGY_STEPS)
+        return s->step % every == 0 || s->step >= t->max_steps;
+    return strategy == GF_STRATEGY_EPOCH && is_epoch_end(t, s);
+}
+
+static bool evaluation_is_due(const GfTrainer *t, const GfTrainState *s)
+{
+    const GfTraining *a = t->options.training;
+    return t->options.validation && is_due(t, s, a->eval_strategy, a->eval_steps);
+}
+
+static bool save_is_due(const GfTrainer *t, const GfTrainState *s)
+{
+    const GfTraining *a = t->options.training;
+    return is_due(t, s, a->save_strategy, a->save_steps);
+}
+
+static bool is_interrupted(const GfTrainer *t)
+{
+    return t->options.interrupt && *t->options.interrupt;
 }
 
 /* Whether somebody looks at the state when `s` is reached. */
 static bool is_stop(const GfTrainer *t, const GfTrainState *s)
 {
-    const GfTraining *a = t->options.training;
-    bool end = epoch_is_over(t, s) || s->step >= t->max_steps;
-
-    return end || (t->options.validation && is_due(a->eval_strategy, a->eval_steps, s->step, end));
+    return is_epoch_end(t, s) || evaluation_is_due(t, s) || save_is_due(t, s) || is_interrupted(t);
 }
 
 /* A step that is put in while the one before runs; of one micro-batch, whose
@@ -258,8 +280,6 @@ GfStatus gf_trainer_step(GfTrainer *t, GfStepReport *report, GfDiags *diags)
 
     if (t->flight_count == 0) {
         t->begun = t->state;
-        if (t->state.position > 0 && t->batcher.next != (size_t)t->state.position)
-            t->mark = t->state; /* going on within an epoch */
         GF_TRY(begin_step(t, diags));
     }
     if (may_look_ahead(t))
@@ -281,9 +301,10 @@ static GfStatus evaluate(GfTrainer *t, GfEpochReport *r, GfDiags *diags)
     return status;
 }
 
-static GfStatus report_epoch(GfTrainer *t, bool evaluated, GfDiags *diags)
+static GfStatus report_epoch(GfTrainer *t, bool evaluated, bool *best, GfDiags *diags)
 {
-    const GfTrainState *s = &t->state;
+    const GfTraining *a = t->options.training;
+    GfTrainState *s = &t->state;
     GfEpochReport r = {.epoch = epochs_done(t),
                        .step = s->step,
                        .train_loss = s->epoch_loss / (double)s->epoch_steps,
@@ -293,29 +314,52 @@ static GfStatus report_epoch(GfTrainer *t, bool evaluated, GfDiags *diags)
 
     if (evaluated)
         GF_TRY(evaluate(t, &r, diags));
+    if (evaluated && gf_best_is_wanted(a))
+        r.is_best = gf_best_update(&s->best, a, s->step, gf_best_metric(a, r.evaluation.loss, &r.evaluation.scores));
     if (t->options.events && t->options.events->epoch)
         t->options.events->epoch(t->options.events->self, &r);
+    *best = r.is_best;
     return GF_OK;
+}
+
+static GfStatus save(GfTrainer *t, GfDiags *diags)
+{
+    t->saved = t->state.step;
+    if (!t->options.events || !t->options.events->save)
+        return GF_OK;
+    return t->options.events->save(t->options.events->self, diags);
 }
 
 static GfStatus after_step(GfTrainer *t, GfDiags *diags)
 {
-    const GfTraining *a = t->options.training;
-    bool end = epoch_is_over(t, &t->state) || t->state.step >= t->max_steps;
-    bool due = t->options.validation && is_due(a->eval_strategy, a->eval_steps, t->state.step, end);
+    bool due = evaluation_is_due(t, &t->state), best = false;
 
-    return end || due ? report_epoch(t, due, diags) : GF_OK;
+    if (due || is_epoch_end(t, &t->state))
+        GF_TRY(report_epoch(t, due, &best, diags));
+    bool wanted = best && t->options.training->save_strategy == GF_STRATEGY_BEST;
+    return wanted || save_is_due(t, &t->state) ? save(t, diags) : GF_OK;
+}
+
+/* What is under way is done first. */
+static GfStatus stop_if_interrupted(GfTrainer *t, GfDiags *diags)
+{
+    if (!is_interrupted(t) || t->flight_count || t->state.step >= t->max_steps)
+        return GF_OK;
+    t->interrupted = true;
+    return t->saved == t->state.step ? GF_OK : save(t, diags);
 }
 
 GfStatus gf_trainer_run(GfTrainer *t, GfDiags *diags)
 {
     GfStepReport r;
 
-    while (t->state.step < t->max_steps) {
+    t->saved = t->state.step; /* where it begins, nothing new is to be saved */
+    while (t->state.step < t->max_steps && !t->state.best.stop && !t->interrupted) {
         GF_TRY(gf_trainer_step(t, &r, diags));
         if (t->options.events && t->options.events->step)
             t->options.events->step(t->options.events->self, &r);
         GF_TRY(after_step(t, diags));
+        GF_TRY(stop_if_interrupted(t, diags));
     }
     return GF_OK;
 }

@@ -8,8 +8,11 @@
 #ifndef GF_RUNTIME_TRAIN_TRAINER_H
 #define GF_RUNTIME_TRAIN_TRAINER_H
 
+#include "runtime/train/best.h"
 #include "runtime/train/evaluate.h"
 #include "runtime/train/schedule.h"
+
+#include <signal.h>
 
 /* How far training has come: with the store's tensors, all that going on needs. */
 typedef struct GfTrainState {
@@ -21,6 +24,8 @@ typedef struct GfTrainState {
     double total_loss; /* sum over all steps */
     int64_t examples, tokens;
     double seconds; /* spent in steps, without evaluation */
+    GfBest best;
+    int64_t best_saved; /* the step of the checkpoint that has the best model; 0: none has */
 } GfTrainState;
 
 /* One optimizer step. */
@@ -43,6 +48,7 @@ typedef struct GfEpochReport {
     double seconds;           /* of that */
     bool evaluated;
     GfEvaluation evaluation;
+    bool is_best; /* so far, by metric_for_best_model */
 } GfEpochReport;
 
 /* Called as things happen; each may be NULL. */
@@ -50,6 +56,8 @@ typedef struct GfTrainEvents {
     void *self;
     void (*step)(void *self, const GfStepReport *report);
     void (*epoch)(void *self, const GfEpochReport *report);
+    /* A checkpoint is due; an error ends the training. */
+    GfStatus (*save)(void *self, GfDiags *diags);
 } GfTrainEvents;
 
 typedef struct GfTrainerOptions {
@@ -60,6 +68,8 @@ typedef struct GfTrainerOptions {
     size_t fixed_batch;          /* > 0: batches of this size in the order of the data set */
     const GfDataset *validation; /* NULL: never evaluated */
     const GfTrainEvents *events; /* NULL: none */
+    /* Becomes nonzero, by a signal handler say: end after the step that runs; NULL: never. */
+    const volatile sig_atomic_t *interrupt;
 } GfTrainerOptions;
 
 /* Micro-batches that may be under way at once on a device that works on its own. */
@@ -88,6 +98,8 @@ typedef struct GfTrainer {
     int64_t max_steps;
     uint64_t seed, data_seed;
     GfTrainState mark; /* the state when the epoch began: for its report */
+    int64_t saved;     /* the step of the last save event */
+    bool interrupted;  /* gf_trainer_run ended because of options.interrupt */
 } GfTrainer;
 
 /* Micro-batch size of a job: the file's when batches are fixed. */
@@ -97,7 +109,9 @@ size_t gf_train_batch_size(const GfTraining *training, size_t fixed_batch);
  * Errors: GF_ERR_VALUE an unknown schedule, no steps at all. */
 GfStatus gf_trainer_init(GfTrainer *trainer, GfArena *arena, const GfTrainerOptions *options, GfDiags *diags);
 
-/* Run from where trainer->state stands to the last step.
+/* Run from where trainer->state stands to the last step, or until patience is at
+ * its end, or an interrupt, after which the state has been saved.  What is done
+ * after a step stands in this order: step event, evaluation and epoch event, save.
  * Errors: GF_ERR_VALUE a loss or gradient norm that is not finite. */
 GfStatus gf_trainer_run(GfTrainer *trainer, GfDiags *diags);
 

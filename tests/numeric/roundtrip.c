@@ -37,7 +37,7 @@ static GfStatus open_test(Test *t, const char *folder)
     const GfSet sets[] = {{"training.max_steps", "20"}, {"training.output_dir", folder}};
 
     GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", sets, 2, t->diags));
-    return gf_session_open(&t->session, &t->job, 0, t->diags);
+    return gf_session_open(&t->session, &t->job, NULL, t->diags);
 }
 
 /* Compile the saved graph and evaluate it, as the command does. */

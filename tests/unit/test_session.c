@@ -75,7 +75,7 @@ static int tear_down(void **state)
 static GfStatus open_job(Fixture *f, const char *path)
 {
     GF_TRY(gf_job_load(&f->job, path, f->sets, f->set_count, &f->diags));
-    return gf_session_open(&f->session, &f->job, 2, &f->diags);
+    return gf_session_open(&f->session, &f->job, &(GfSessionOptions){.threads = 2}, &f->diags);
 }
 
 static void check_ok(Fixture *f, GfStatus status)

@@ -1,0 +1,318 @@
+/* session_run.c -- a variant's run from compiling to results; see session.h. */
+#include "runtime/io/folder.h"
+#include "runtime/train/checkpoint.h"
+#include "runtime/train/event_log.h"
+#include "runtime/train/results.h"
+#include "runtime/train/session.h"
+
+#include <string.h>
+
+/* One variant's run, with what only it needs. */
+typedef struct Run {
+    GfSession *session;
+    const GfJobVariant *variant;
+    const GfSessionEvents *events;
+    GfArena arena; /* of buffers */
+    GfSteps steps;
+    GfTrainer trainer;
+    GfHistory history;
+    GfEventLog log;
+    GfRunSave save;
+    GfVariantResult *result;
+    GfDiags *diags;
+} Run;
+
+static const GfDataset *split_of(const GfSession *s, GfSplit split)
+{
+    return s->corpus.splits[split].examples ? &s->corpus.splits[split] : NULL;
+}
+
+static void widen(GfBatchLimits *limits, const GfDataset *data, size_t batch_size)
+{
+    if (!data)
+        return;
+    int64_t tokens = (int64_t)gf_dataset_max_tokens(data, batch_size);
+    int64_t seqs = (int64_t)(batch_size < data->examples ? batch_size : data->examples);
+    limits->tokens = tokens > limits->tokens ? tokens : limits->tokens;
+    limits->seqs = seqs > limits->seqs ? seqs : limits->seqs;
+}
+
+static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
+{
+    return (GfStoreSource){.checkpoint = s->weights,
+                           .prefix = s->model.prefix,
+                           .renames = s->model.renames,
+                           .rename_count = s->model.rename_count,
+                           .fresh = s->model.fresh,
+                           .seed = (uint64_t)training->seed};
+}
+
+static GfStatus compile(Run *run)
+{
+    const GfSession *s = run->session;
+    const GfTraining *t = &run->variant->training;
+    GfStoreSource source = source_of(s, t);
+    GfStepsOptions options = {.model = &s->model,
+                              .variant = &run->variant->variant,
+                              .training = t,
+                              .backend = s->backend,
+                              .device = &s->device,
+                              .source = &source};
+
+    widen(&options.train, split_of(s, GF_SPLIT_TRAIN), gf_train_batch_size(t, s->corpus.fixed_batch));
+    widen(&options.evaluate, split_of(s, GF_SPLIT_VALIDATION), (size_t)t->per_device_eval_batch_size);
+    widen(&options.evaluate, split_of(s, GF_SPLIT_TEST), (size_t)t->per_device_eval_batch_size);
+    return gf_steps_new(&run->steps, &options, run->diags);
+}
+
+/* ---- events: into the history, and on to the listener ---- */
+
+static void on_step(void *self, const GfStepReport *report)
+{
+    Run *run = self;
+    const GfTrainEvents *next = &run->events->train;
+
+    gf_history_step(&run->history, report);
+    if (next->step)
+        next->step(next->self, report);
+}
+
+static void on_epoch(void *self, const GfEpochReport *report)
+{
+    Run *run = self;
+    const GfTrainEvents *next = &run->events->train;
+
+    gf_history_epoch(&run->history, report);
+    if (next->epoch)
+        next->epoch(next->self, report);
+}
+
+static GfStatus on_save(void *self, GfDiags *diags)
+{
+    Run *run = self;
+    return gf_checkpoint_write(run->result->folder, &run->save, diags);
+}
+
+static void on_entry(void *self, const GfLogEntry *entry)
+{
+    Run *run = self;
+    const GfLogListener *next = &run->events->log;
+
+    gf_event_log_entry(&run->log, entry);
+    if (next->entry)
+        next->entry(next->self, entry);
+}
+
+static GfStatus start_logs(Run *run)
+{
+    const GfTraining *t = &run->variant->training;
+    const char *folder = t->tensorboard ? gf_event_log_folder(&run->arena, t, run->variant->variant.name) : NULL;
+
+    gf_history_init(&run->history, &run->arena, t, run->trainer.batcher.batches);
+    run->history.listener = (GfLogListener){.self = run, .entry = on_entry};
+    if (run->arena.failed)
+        return gf_fail_memory(run->diags);
+    return gf_event_log_open(&run->log, folder, t, run->diags);
+}
+
+/* ---- going on ---- */
+
+static const char *path_in(Run *run, const char *name)
+{
+    return gf_path_join(&run->arena, run->result->folder, name);
+}
+
+/* The checkpoint to go on from; NULL: none, the training begins. */
+static GfStatus find_checkpoint(Run *run, const char **out)
+{
+    const GfSession *s = run->session;
+    int64_t *steps;
+    size_t count;
+
+    *out = NULL;
+    if (s->options.begin != GF_BEGIN_RESUME)
+        return GF_OK;
+    if (s->resumed >= 0 && run->variant == &s->job->variants[s->resumed]) {
+        *out = s->options.checkpoint;
+        return GF_OK;
+    }
+    GF_TRY(gf_checkpoint_list(run->result->folder, &run->arena, &steps, &count, run->diags));
+    if (count)
+        *out = gf_checkpoint_path(&run->arena, run->result->folder, steps[count - 1]);
+    return run->arena.failed ? gf_fail_memory(run->diags) : GF_OK;
+}
+
+static GfStatus resume(Run *run)
+{
+    const char *checkpoint;
+
+    GF_TRY(find_checkpoint(run, &checkpoint));
+    if (!checkpoint)
+        return GF_OK;
+    GF_TRY(gf_checkpoint_load(checkpoint, &run->steps.store, &run->trainer, &run->history, run->diags));
+    run->result->resumed_step = run->trainer.state.step;
+    return GF_OK;
+}
+
+/* The results of a run that was finished before count; when it begins anew, or goes on
+ * from a checkpoint of old, they go: they would stand for another model. */
+static GfStatus look_back(Run *run)
+{
+    const GfSession *s = run->session;
+    bool chosen = s->resumed >= 0 && run->variant == &s->job->variants[s->resumed];
+    const char *results = path_in(run, "results.json");
+
+    if (!results)
+        return gf_fail_memory(run->diags);
+    if (s->options.begin == GF_BEGIN_RESUME && !chosen && gf_file_exists(results)) {
+        run->result->finished_before = true;
+        return gf_results_read(results, run->result, run->diags);
+    }
+    GF_TRY(gf_folder_remove(results, run->diags));
+    if (s->options.begin == GF_BEGIN_OVERWRITE)
+        return gf_checkpoint_remove_all(run->result->folder, run->diags);
+    return GF_OK;
+}
+
+/* ---- training ---- */
+
+static void describe_save(Run *run)
+{
+    GfSession *s = run->session;
+
+    run->save = (GfRunSave){.job = s->job,
+                            .variant = &run->variant->variant,
+                            .model = &s->model,
+                            .config = s->job->checkpoint ? &s->config : NULL,
+                            .corpus = &s->corpus,
+                            .store = &run->steps.store,
+                            .history = &run->history,
+                            .trainer = &run->trainer};
+}
+
+/* The model of the last step makes way for the best one. */
+static GfStatus load_best(Run *run)
+{
+    const GfTrainState *s = &run->trainer.state;
+
+    if (!run->variant->training.load_best_model_at_end || !s->best_saved || s->best_saved == s->step)
+        return GF_OK;
+    const char *best = gf_checkpoint_path(&run->arena, run->result->folder, s->best_saved);
+    return best ? gf_checkpoint_load_params(best, &run->steps.store, run->diags) : gf_fail_memory(run->diags);
+}
+
+static GfStatus train(Run *run)
+{
+    const GfSession *s = run->session;
+    GfTrainEvents events = {.self = run, .step = on_step, .epoch = on_epoch, .save = on_save};
+    GfTrainerOptions options = {.name = run->variant->variant.name,
+                                .training = &run->variant->training,
+                                .steps = &run->steps,
+                                .train = split_of(s, GF_SPLIT_TRAIN),
+                                .fixed_batch = s->corpus.fixed_batch,
+                                .validation = split_of(s, GF_SPLIT_VALIDATION),
+                                .events = &events,
+                                .interrupt = s->options.interrupt};
+
+    GF_TRY(gf_trainer_init(&run->trainer, &run->arena, &options, run->diags));
+    GF_TRY(start_logs(run));
+    describe_save(run);
+    GF_TRY(resume(run));
+    if (run->events->begin)
+        run->events->begin(run->events->self, run->variant, &run->trainer);
+    GF_TRY(gf_trainer_run(&run->trainer, run->diags));
+    run->result->train = run->trainer.state;
+    run->result->interrupted = run->trainer.interrupted;
+    if (run->trainer.interrupted)
+        return GF_OK;
+    gf_history_end(&run->history, &run->trainer);
+    return load_best(run);
+}
+
+/* The evaluator goes with the run, the result stays with the session. */
+static GfStatus keep_metrics(Run *run, const GfMetrics *metrics)
+{
+    GfMetrics *kept = &run->result->metrics;
+
+    GF_TRY(gf_metrics_init(kept, &run->session->arena, metrics->classes, run->diags));
+    memcpy(kept->matrix, metrics->matrix, metrics->classes * metrics->classes * sizeof *kept->matrix);
+    kept->total = metrics->total;
+    return GF_OK;
+}
+
+/* On the test split, or, where there is none, on the validation split. */
+static GfStatus evaluate(Run *run)
+{
+    GfVariantResult *r = run->result;
+    const GfDataset *test = split_of(run->session, GF_SPLIT_TEST);
+    const GfDataset *data = test ? test : split_of(run->session, GF_SPLIT_VALIDATION);
+    GfEvaluator evaluator;
+
+    if (!data)
+        return GF_OK;
+    r->evaluated = true;
+    r->split = test ? GF_SPLIT_TEST : GF_SPLIT_VALIDATION;
+    GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data, (size_t)run->variant->training.per_device_eval_batch_size,
+                             run->diags));
+    GfStatus status = gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
+    if (status != GF_OK)
+        gf_note(run->diags, "%s, after step %lld, on the %s split", r->name, (long long)r->train.step,
+                gf_split_names[r->split]);
+    return status == GF_OK ? keep_metrics(run, &evaluator.metrics) : status;
+}
+
+static GfStatus save(Run *run)
+{
+    GF_TRY(gf_run_save(run->result->folder, &run->save, run->diags));
+    if (run->events->saved)
+        run->events->saved(run->events->self, run->result);
+    return GF_OK;
+}
+
+/* Saved first: what comes after may fail.  The results last: with them the run is finished. */
+static GfStatus finish(Run *run)
+{
+    GfVariantResult *r = run->result;
+
+    GF_TRY(save(run));
+    GF_TRY(evaluate(run));
+    r->finished = time(NULL);
+    return gf_results_write(run->session, run->variant, r, run->diags);
+}
+
+static GfStatus run_variant(Run *run)
+{
+    GfVariantResult *r = run->result;
+
+    r->folder = gf_path_join(&run->session->arena, run->variant->training.output_dir, r->name);
+    if (!r->folder)
+        return gf_fail_memory(run->diags);
+    GF_TRY(look_back(run));
+    if (r->finished_before)
+        return GF_OK;
+    GF_TRY(compile(run));
+    r->params = run->steps.params;
+    r->compile_seconds = run->steps.compile_seconds;
+    GF_TRY(train(run));
+    r->epochs = (double)r->train.epoch + (double)r->train.position / (double)run->trainer.batcher.batches;
+    return r->interrupted ? GF_OK : finish(run);
+}
+
+GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *events, GfVariantResult *result,
+                          GfDiags *diags)
+{
+    static const GfSessionEvents silent = {0};
+    Run run = {.session = s,
+               .variant = &s->job->variants[index],
+               .events = events ? events : &silent,
+               .result = result,
+               .diags = diags};
+
+    *result = (GfVariantResult){.name = run.variant->variant.name, .started = time(NULL)};
+    gf_arena_init(&run.arena, s->arena.allocator);
+    GfStatus status = run_variant(&run);
+    GfStatus logged = gf_event_log_close(&run.log);
+    gf_steps_free(&run.steps);
+    gf_arena_free(&run.arena);
+    return status == GF_OK ? logged : status;
+}
