@@ -11,6 +11,7 @@
     X(compile, "compile a model to a training step and say what it holds")                                             \
     X(train, "train the variants of a job and compare them")                                                           \
     X(eval, "evaluate a trained model on data")                                                                        \
+    X(report, "write a page about trained variants: scores, curves, settings")                                         \
     X(inspect, "show what a checkpoint or another file holds")                                                         \
     X(opt, "run passes over text IR")                                                                                  \
     X(passes, "list the passes, or describe one")                                                                      \
