@@ -78,8 +78,10 @@ void gf_progress_line(GfText *text, const GfProgressState *state, int width)
 
 void gf_progress_clear(GfProgress *p)
 {
-    if (p->columns)
-        fprintf(p->out, "\r%*s\r", p->columns, "");
+    if (!p->columns)
+        return;
+    fprintf(p->out, "\r%*s\r", p->columns, "");
+    fflush(p->out); /* stderr may be what comes next */
     p->columns = 0;
 }
 

@@ -62,7 +62,7 @@ void gf_axis_number(GfText *out, double value, int decimals)
 {
     if (value == 0)
         gf_text_add(out, "0");
-    else if (decimals > DECIMALS_MAX || fabs(value) >= 1e5 || fabs(value) < 1e-4)
+    else if (decimals > DECIMALS_MAX || fabs(value) >= 1e6 || fabs(value) < 1e-4)
         add_scientific(out, value);
     else
         gf_text_add(out, "%.*f", decimals > 0 ? decimals : 0, value);

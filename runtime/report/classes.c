@@ -87,17 +87,21 @@ static void add_scores(GfText *out, const GfReportRun *run)
     gf_text_add(out, "</tbody></table></div>\n");
 }
 
+bool gf_report_has_classes(const GfReportRun *run)
+{
+    return run->scores.classes || run->scores.confusion;
+}
+
 void gf_report_classes(GfText *out, const GfReportRun *run)
 {
     const GfReportScores *s = &run->scores;
 
-    if (s->class_count == 0)
-        return;
     gf_text_add(out, "<div class=\"pair\">\n");
     if (s->confusion && s->class_count <= GF_REPORT_MATRIX_MAX)
         add_matrix(out, run);
-    else
+    else if (s->class_count > GF_REPORT_MATRIX_MAX)
         gf_text_add(out, "<p class=\"note\">With %zu classes no confusion matrix is drawn.</p>\n", s->class_count);
-    add_scores(out, run);
+    if (s->classes)
+        add_scores(out, run);
     gf_text_add(out, "</div>\n");
 }

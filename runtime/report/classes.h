@@ -6,7 +6,10 @@
 
 enum { GF_REPORT_MATRIX_MAX = 40 }; /* more classes than this make no readable matrix */
 
-/* Add both tables; nothing where nothing is known. */
+/* Whether anything is known of single classes. */
+bool gf_report_has_classes(const GfReportRun *run);
+
+/* Add what is known: both tables, or one. */
 void gf_report_classes(GfText *out, const GfReportRun *run);
 
 #endif

@@ -344,7 +344,7 @@ static void add_classes(const GfReport *r, GfText *out)
     bool begun = false;
 
     for (size_t i = 0; i < r->count; i++) {
-        if (r->runs[i].scores.class_count == 0)
+        if (!gf_report_has_classes(&r->runs[i]))
             continue;
         if (!begun)
             gf_text_add(out, "<section><h2>Classes</h2>\n");

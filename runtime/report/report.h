@@ -44,10 +44,10 @@ typedef enum GfCurveKind {
 typedef struct GfReportScores {
     const char *split; /* NULL: there are none */
     double loss, accuracy, precision, recall, f1;
-    const char **labels; /* [class_count] */
-    GfClassScores *classes;
-    uint64_t *confusion; /* [truth * class_count + predicted], or NULL */
-    size_t class_count;  /* 0: no scores by class */
+    const char **labels;    /* [class_count] */
+    GfClassScores *classes; /* [class_count], or NULL */
+    uint64_t *confusion;    /* [truth * class_count + predicted], or NULL */
+    size_t class_count;
 } GfReportScores;
 
 /* A variant's training; texts are "" and numbers NAN where nothing was saved. */

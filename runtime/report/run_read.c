@@ -139,10 +139,8 @@ static GfStatus read_classes(Reader *r, const cJSON *evaluation)
     size_t i = 0;
 
     GF_TRY(get_list(r, evaluation, "classes", s->class_count, &list));
-    if (!list) {
-        s->class_count = 0;
+    if (!list)
         return GF_OK;
-    }
     s->classes = GF_NEW_ARRAY(r->arena, GfClassScores, s->class_count + 1);
     if (!s->classes)
         return gf_fail_memory(r->diags);
