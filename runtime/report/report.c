@@ -2,10 +2,8 @@
 #include "runtime/report/report.h"
 
 #include "runtime/io/file.h"
+#include "runtime/io/folder.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { RUNS_MAX = 256 };
@@ -23,6 +21,18 @@ static GfStatus add_run(GfReport *r, const char *folder, GfDiags *diags)
 
 /* ---- a job's folder ---- */
 
+/* What is no run is passed over: a file, or a variant that has another output_dir. */
+static GfStatus add_if_run(GfReport *r, const char *folder, const char *name, GfDiags *diags)
+{
+    const char *path = gf_path_join(&r->arena, folder, name);
+    bool yes = false;
+
+    if (!path)
+        return gf_fail_memory(diags);
+    GF_TRY(gf_report_is_run(&r->arena, path, &yes, diags));
+    return yes ? add_run(r, path, diags) : GF_OK;
+}
+
 static GfStatus add_compared(GfReport *r, const char *folder, const GfJson *doc, GfDiags *diags)
 {
     const cJSON *list = NULL;
@@ -31,11 +41,7 @@ static GfStatus add_compared(GfReport *r, const char *folder, const GfJson *doc,
     for (const cJSON *item = list->child; item; item = item->next) {
         const char *name = NULL;
         GF_TRY(gf_json_get_string(doc, item, "variant", GF_REQUIRED, &name, diags));
-        const char *path = gf_path_join(&r->arena, folder, name);
-        if (!path)
-            return gf_fail_memory(diags);
-        if (gf_report_is_run(&r->arena, path)) /* not one of another output_dir */
-            GF_TRY(add_run(r, path, diags));
+        GF_TRY(add_if_run(r, folder, name, diags));
     }
     return GF_OK;
 }
@@ -50,32 +56,14 @@ static GfStatus add_comparison(GfReport *r, const char *folder, const char *path
     return status;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int is_visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
 static GfStatus add_folders(GfReport *r, const char *folder, GfDiags *diags)
 {
-    struct dirent **list = NULL;
-    int count = scandir(folder, &list, is_visible, by_name);
-    GfStatus status = GF_OK;
+    GfFolder list = {0};
 
-    if (count < 0)
-        return gf_fail(diags, (GfLoc){.file = folder}, GF_ERR_IO, "cannot be opened: %s", strerror(errno));
-    for (int i = 0; i < count; i++) {
-        const char *path = gf_path_join(&r->arena, folder, list[i]->d_name);
-        if (status == GF_OK && path && gf_report_is_run(&r->arena, path))
-            status = add_run(r, path, diags);
-        free(list[i]);
-    }
-    free(list);
-    return r->arena.failed && status == GF_OK ? gf_fail_memory(diags) : status;
+    GF_TRY(gf_folder_list(&list, &r->arena, folder, diags));
+    for (size_t i = 0; i < list.count; i++)
+        GF_TRY(add_if_run(r, folder, list.names[i], diags));
+    return GF_OK;
 }
 
 static GfStatus add_job(GfReport *r, const char *folder, GfDiags *diags)
@@ -146,10 +134,9 @@ static GfStatus tell_apart(GfReport *r, GfDiags *diags)
 static GfStatus open_all(GfReport *r, const char *const *folders, size_t count, GfDiags *diags)
 {
     for (size_t i = 0; i < count; i++) {
-        if (gf_report_is_run(&r->arena, folders[i]))
-            GF_TRY(add_run(r, folders[i], diags));
-        else
-            GF_TRY(add_job(r, folders[i], diags));
+        bool run = false;
+        GF_TRY(gf_report_is_run(&r->arena, folders[i], &run, diags));
+        GF_TRY(run ? add_run(r, folders[i], diags) : add_job(r, folders[i], diags));
     }
     return tell_apart(r, diags);
 }

@@ -4,8 +4,8 @@
  *   gf_report_write(&report, "report.html", diags)
  *   gf_report_close(&report)
  *
- * A folder is one variant's (it holds results.json or trainer_state.json) or a
- * job's: then its variants are those of its comparison.json, or, without one, every
+ * A folder is one variant's (it holds results.json, trainer_state.json or, while the
+ * training runs, checkpoints) or a job's: then its variants are those of its comparison.json, or, without one, every
  * folder in it that is a variant's.  What was not saved is left out of the page; a
  * trainer_state.json of transformers' Trainer is enough for the curves.
  */
@@ -88,6 +88,6 @@ GfStatus gf_report_run_read(GfReportRun *run, const char *folder, GfArena *arena
 void gf_report_run_close(GfReportRun *run);
 
 /* Whether a folder is a variant's. */
-bool gf_report_is_run(GfArena *arena, const char *folder);
+GfStatus gf_report_is_run(GfArena *arena, const char *folder, bool *yes, GfDiags *diags);
 
 #endif

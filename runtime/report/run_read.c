@@ -1,6 +1,7 @@
 /* run_read.c -- the files of one variant's folder; see report.h. */
 #include "runtime/io/file.h"
 #include "runtime/report/report.h"
+#include "runtime/train/checkpoint.h"
 
 #include <math.h>
 #include <string.h>
@@ -17,12 +18,43 @@ static const char *const curve_keys[] = {
 #undef X
 };
 
-bool gf_report_is_run(GfArena *arena, const char *folder)
-{
-    const char *results = gf_path_join(arena, folder, "results.json");
-    const char *state = gf_path_join(arena, folder, "trainer_state.json");
+/* ---- which files ---- */
 
-    return results && state && (gf_file_exists(results) || gf_file_exists(state));
+/* trainer_state.json, or, while the training runs, that of its newest checkpoint; NULL: none. */
+static GfStatus find_state(GfArena *arena, const char *folder, const char **out, GfDiags *diags)
+{
+    const char *path = gf_path_join(arena, folder, "trainer_state.json"), *inside = gf_path_join(arena, folder, ".");
+    int64_t *steps = NULL;
+    size_t count = 0;
+
+    *out = NULL;
+    if (inside && gf_file_exists(inside)) /* a folder, that is */
+        GF_TRY(gf_checkpoint_list(folder, arena, &steps, &count, diags));
+    if (path && !gf_file_exists(path) && count > 0)
+        path = gf_path_join(arena, gf_checkpoint_path(arena, folder, steps[count - 1]), "trainer_state.json");
+    if (!path || !inside)
+        return gf_fail_memory(diags);
+    *out = gf_file_exists(path) ? path : NULL;
+    return GF_OK;
+}
+
+/* NULL: there is none. */
+static GfStatus find_results(GfArena *arena, const char *folder, const char **out, GfDiags *diags)
+{
+    const char *path = gf_path_join(arena, folder, "results.json");
+
+    *out = path && gf_file_exists(path) ? path : NULL;
+    return path ? GF_OK : gf_fail_memory(diags);
+}
+
+GfStatus gf_report_is_run(GfArena *arena, const char *folder, bool *yes, GfDiags *diags)
+{
+    const char *state, *results;
+
+    GF_TRY(find_state(arena, folder, &state, diags));
+    GF_TRY(find_results(arena, folder, &results, diags));
+    *yes = state || results;
+    return GF_OK;
 }
 
 /* ---- trainer_state.json ---- */
@@ -263,18 +295,15 @@ static GfStatus read_results(Reader *r)
 
 /* ---- all ---- */
 
-/* Read `name` in the folder if it is there. */
-static GfStatus open_file(Reader *r, const char *name, GfJson *doc, bool *has)
+static GfStatus open_file(const char *path, GfJson *doc, bool *has, GfDiags *diags)
 {
-    const char *path = gf_path_join(r->arena, r->run->folder, name);
+    const cJSON *object;
 
     if (!path)
-        return gf_fail_memory(r->diags);
-    if (!gf_file_exists(path))
         return GF_OK;
-    GF_TRY(gf_json_read_file(doc, path, r->diags));
+    GF_TRY(gf_json_read_file(doc, path, diags));
     *has = true;
-    return gf_json_as_object(doc, doc->root, "the document", &(const cJSON *){NULL}, r->diags);
+    return gf_json_as_object(doc, doc->root, "the document", &object, diags);
 }
 
 /* The last part of a path. */
@@ -301,13 +330,16 @@ static void set_unknown(GfReportRun *run)
 GfStatus gf_report_run_read(GfReportRun *run, const char *folder, GfArena *arena, GfDiags *diags)
 {
     Reader r = {.run = run, .arena = arena, .diags = diags};
+    const char *state, *results;
 
     *run = (GfReportRun){.folder = gf_arena_strdup(arena, folder), .name = base_name(arena, folder)};
     set_unknown(run);
     if (!run->folder || !run->name)
         return gf_fail_memory(diags);
-    GF_TRY(open_file(&r, "trainer_state.json", &run->state, &run->has_state));
-    GF_TRY(open_file(&r, "results.json", &run->results, &run->has_results));
+    GF_TRY(find_state(arena, folder, &state, diags));
+    GF_TRY(find_results(arena, folder, &results, diags));
+    GF_TRY(open_file(state, &run->state, &run->has_state, diags));
+    GF_TRY(open_file(results, &run->results, &run->has_results, diags));
     if (run->has_state)
         GF_TRY(read_state(&r));
     if (run->has_results)

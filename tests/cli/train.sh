@@ -53,9 +53,4 @@ expect 0 out "variant     trainable" --set variants=classifier --log-json "$fold
 [ "$(wc -l <"$folder/log")" -eq 6 ] || { echo "--log-json FILE: not 6 lines"; failed=1; }
 ls "$folder"/results/classifier/runs/*/events.out.tfevents.* >/dev/null || failed=1
 expect 1 err "/dev/full: error GF0002: could not be written whole" --set variants=classifier --log-json /dev/full
-
-# The page about what was trained.
-"$graft" report "$folder/results" -o "$folder/page.html" >"$folder/out" || failed=1
-grep -qF "$folder/page.html  1 run" "$folder/out" || { echo "graft report:"; cat "$folder/out"; failed=1; }
-grep -q '<table class="matrix">' "$folder/page.html" || { echo "no confusion matrix in the report"; failed=1; }
 exit $failed
