@@ -135,7 +135,7 @@ static void add_summary(const GfReport *r, GfText *out)
 
 typedef enum Goal { GOAL_NONE, GOAL_HIGH, GOAL_LOW } Goal;
 
-typedef enum Form { FORM_COUNT, FORM_SHORT, FORM_TENTHS, FORM_SCORE } Form;
+typedef enum Form { FORM_COUNT, FORM_SHORT, FORM_SECONDS, FORM_SCORE } Form;
 
 /* A column's figure of a run. */
 typedef struct Column {
@@ -199,7 +199,7 @@ static const Column columns[] = {
     {"trainable", get_trainable, FORM_COUNT, GOAL_NONE},
     {"% of all", get_share, FORM_SHORT, GOAL_NONE},
     {"epochs", get_epochs, FORM_SHORT, GOAL_NONE},
-    {"seconds", get_seconds, FORM_TENTHS, GOAL_NONE},
+    {"seconds", get_seconds, FORM_SECONDS, GOAL_NONE},
     {"examples/s", get_speed, FORM_COUNT, GOAL_NONE},
     {"accuracy", get_accuracy, FORM_SCORE, GOAL_HIGH},
     {"precision", get_precision, FORM_SCORE, GOAL_HIGH},
@@ -210,17 +210,20 @@ static const Column columns[] = {
 
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
-/* Whether no other run has a better figure; one run alone is not the best. */
+/* Whether no other run has a better figure, and one at least a worse. */
 static bool is_best(const GfReport *r, const Column *c, double value)
 {
-    if (c->goal == GOAL_NONE || r->count < 2 || isnan(value))
+    bool beats = false;
+
+    if (c->goal == GOAL_NONE || isnan(value))
         return false;
     for (size_t i = 0; i < r->count; i++) {
-        double other = c->value(&r->runs[i]);
-        if (c->goal == GOAL_HIGH ? other > value : other < value)
+        double other = c->value(&r->runs[i]), ahead = c->goal == GOAL_HIGH ? value - other : other - value;
+        if (ahead < 0)
             return false;
+        beats = beats || ahead > 0;
     }
-    return true;
+    return beats;
 }
 
 static void add_figure(const GfReport *r, GfText *out, const Column *c, const GfReportRun *run)
@@ -228,7 +231,7 @@ static void add_figure(const GfReport *r, GfText *out, const Column *c, const Gf
     double value = c->value(run);
 
     gf_text_add(out, "%s", is_best(r, c, value) ? "<td class=\"best\">" : "<td>");
-    if (c->form == FORM_COUNT)
+    if (c->form == FORM_COUNT || (c->form == FORM_SECONDS && value >= 100))
         gf_html_count(out, value);
     else if (c->form == FORM_SHORT && !isnan(value))
         gf_text_add(out, "%.3g", value);
