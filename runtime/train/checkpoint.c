@@ -120,22 +120,31 @@ GfStatus gf_checkpoint_remove_all(const char *run, GfDiags *diags)
     return status;
 }
 
-/* Oldest first, as long as there are more than the limit, or than those that stay anyway. */
+void gf_checkpoint_rotation(const int64_t *steps, size_t count, int64_t limit, int64_t newest, int64_t best, bool *keep)
+{
+    int64_t least = best && best != newest ? 2 : 1, left = (int64_t)count; /* those that stay anyway */
+    int64_t most = limit == 0 ? left : limit > least ? limit : least;
+
+    for (size_t i = 0; i < count; i++) {
+        keep[i] = steps[i] == newest || steps[i] == best || left <= most;
+        left -= !keep[i];
+    }
+}
+
 static GfStatus rotate(const char *run, const GfTrainer *t, GfArena *scratch, GfDiags *diags)
 {
-    size_t limit = (size_t)t->options.training->save_total_limit, count;
-    int64_t newest = t->state.step, best = t->state.best_saved, *steps;
-    size_t stay = best && best != newest ? 2 : 1;
+    int64_t *steps;
+    size_t count;
 
     GF_TRY(gf_checkpoint_list(run, scratch, &steps, &count, diags));
-    if (limit == 0)
-        return GF_OK;
-    for (size_t i = 0, left = count; i < count && left > (limit > stay ? limit : stay); i++) {
-        if (steps[i] == newest || steps[i] == best)
-            continue;
-        GF_TRY(remove_one(gf_checkpoint_path(scratch, run, steps[i]), scratch, diags));
-        left--;
-    }
+    bool *keep = GF_NEW_ARRAY(scratch, bool, count + 1);
+    if (!keep)
+        return gf_fail_memory(diags);
+    gf_checkpoint_rotation(steps, count, t->options.training->save_total_limit, t->state.step, t->state.best_saved,
+                           keep);
+    for (size_t i = 0; i < count; i++)
+        if (!keep[i])
+            GF_TRY(remove_one(gf_checkpoint_path(scratch, run, steps[i]), scratch, diags));
     return GF_OK;
 }
 

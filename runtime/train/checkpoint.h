@@ -26,6 +26,11 @@ const char *gf_checkpoint_path(GfArena *arena, const char *run, int64_t step);
 /* The steps of the checkpoints below `run`, ascending, in `arena`; none when there is no such folder. */
 GfStatus gf_checkpoint_list(const char *run, GfArena *arena, int64_t **steps, size_t *count, GfDiags *diags);
 
+/* Which of the checkpoints of these steps, ascending, stay: of more than `limit` (0: as
+ * many as there are) the oldest go, but neither `newest` nor `best` (0: none). */
+void gf_checkpoint_rotation(const int64_t *steps, size_t count, int64_t limit, int64_t newest, int64_t best,
+                            bool *keep);
+
 /* Check a checkpoint's files.  On damage the note names the newest other one of
  * its run that is whole, if any.  Errors: GF_ERR_FORMAT damaged; GF_ERR_IO. */
 GfStatus gf_checkpoint_check(const char *checkpoint, GfDiags *diags);
