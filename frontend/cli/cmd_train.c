@@ -17,6 +17,7 @@ static const GfOptionSpec option_list[] = {
     {"device", "NAME",
      "cpu, cuda or cuda:N (default: the job's, GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},
     {"resume", "[CHECKPOINT]", "go on with an earlier run, from its newest checkpoint or this one"},
+    {"dry-run", NULL, "say what each variant needs and how long an epoch takes, and train nothing"},
     {"overwrite", NULL, "begin anew where an earlier run is"},
     {"losses", "FILE", "write loss, gradient norm, learning rate and seconds of every step, a JSON line each"},
     {"log-json", "FILE|-", "write begin, log, eval, save and end of every variant, a JSON line each; - is stdout"},
@@ -76,11 +77,14 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
         gf_view_variant(view, &session->job->variants[i], &results[i]);
         if (results[i].interrupted)
             return GF_OK;
+        if (session->options.dry_run)
+            continue;
         gf_train_log_end(&view->log, &results[i]);
         comparison.count = i + 1;
         GF_TRY(gf_comparison_write(&comparison, diags)); /* of those so far: a later one may fail */
     }
-    gf_view_comparison(view, &comparison);
+    if (!session->options.dry_run)
+        gf_view_comparison(view, &comparison);
     return GF_OK;
 }
 
@@ -130,7 +134,7 @@ static GfStatus session_options(const GfOptions *o, GfSessionOptions *out, GfDia
 {
     const char *checkpoint = gf_options_value(o, "resume");
 
-    *out = (GfSessionOptions){.interrupt = &interrupted};
+    *out = (GfSessionOptions){.interrupt = &interrupted, .estimate = true, .dry_run = gf_options_has(o, "dry-run")};
     GF_TRY(gf_train_threads(o, &out->threads, diags));
     if (checkpoint && gf_options_has(o, "overwrite"))
         return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--resume and --overwrite exclude each other");
@@ -147,8 +151,11 @@ static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionO
 {
     bool taken = is_stdout(gf_options_value(o, "losses")) || is_stdout(gf_options_value(o, "log-json"));
     bool terminal = !taken && isatty(STDOUT_FILENO) && !job->training.disable_tqdm;
-    GfTrainView view = {
-        .arena = arena, .job = job, .out = taken ? stderr : stdout, .progress = {.out = terminal ? stdout : NULL}};
+    GfTrainView view = {.arena = arena,
+                        .job = job,
+                        .dry_run = options->dry_run,
+                        .out = taken ? stderr : stdout,
+                        .progress = {.out = terminal ? stdout : NULL}};
     GfSession session;
 
     GF_TRY(gf_session_open(&session, job, options, diags));

@@ -82,7 +82,27 @@ static void print_fresh(const GfTrainView *v)
                 (long long)v->variant->training.seed);
 }
 
-static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *trainer)
+/* "1:02:03", "2:03" */
+static const char *format_time(GfArena *arena, double seconds)
+{
+    long long s = (long long)(seconds + 0.5);
+
+    if (s >= 3600)
+        return gf_arena_printf(arena, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    return gf_arena_printf(arena, "%lld:%02lld", s / 60, s % 60);
+}
+
+static void print_estimate(const GfTrainView *v, const GfEstimate *e, const GfTrainer *t)
+{
+    if (!e->made)
+        return;
+    double all = e->epoch_seconds * (double)(t->max_steps - t->state.step) / (double)t->epoch_steps;
+    fprintf(v->out, "%-*s  %s of memory, about %s an epoch, %s to the last step; %.0f %% of padding avoided\n",
+            NAME_WIDTH, "needs", gf_format_bytes(v->arena, e->memory), format_time(v->arena, e->epoch_seconds),
+            format_time(v->arena, all), 100 * (1 - (double)e->tokens / (double)e->padded));
+}
+
+static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *trainer, const GfEstimate *estimate)
 {
     GfTrainView *v = self;
     const GfSteps *s = trainer->options.steps;
@@ -96,10 +116,12 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
             variant->variant.name, gf_format_count(v->arena, s->params.trainable),
             gf_format_count(v->arena, s->params.all), percent, s->compile_seconds);
     print_fresh(v);
+    print_estimate(v, estimate, trainer);
     if (trainer->state.step)
         fprintf(v->out, "%-*s  goes on after step %lld of %lld\n", NAME_WIDTH, "resumed",
                 (long long)trainer->state.step, (long long)trainer->max_steps);
-    fprintf(v->out, "  epoch  train loss  eval loss  accuracy      F1  precision  recall  examples/s  tokens/s\n");
+    if (!v->dry_run)
+        fprintf(v->out, "  epoch  train loss  eval loss  accuracy      F1  precision  recall  examples/s  tokens/s\n");
     fflush(v->out);
 }
 
@@ -195,6 +217,9 @@ GfSessionEvents gf_view_events(GfTrainView *v)
 void gf_view_variant(GfTrainView *v, const GfJobVariant *variant, const GfVariantResult *r)
 {
     const GfTrainState *s = &r->train;
+
+    if (v->dry_run)
+        return;
 
     if (r->finished_before) {
         fprintf(v->out, "\n%-*s  finished before, in %s\n", NAME_WIDTH, r->name, r->folder);

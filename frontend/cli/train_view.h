@@ -12,6 +12,7 @@ typedef struct GfTrainView {
     GfArena *arena; /* of short texts */
     const GfJob *job;
     FILE *out;
+    bool dry_run;
     FILE *losses;        /* a JSON line a step; NULL: none */
     GfProgress progress; /* drawn on `out` if that is a terminal */
     GfTrainLog log;
@@ -25,9 +26,10 @@ void gf_view_session(GfTrainView *view, const GfSession *session);
 /* Events of a session, with the view as their `self`. */
 GfSessionEvents gf_view_events(GfTrainView *view);
 
-/* The closing table and where things are. */
 /* What a variant came to, after its last epoch. */
 void gf_view_variant(GfTrainView *view, const GfJobVariant *variant, const GfVariantResult *result);
+
+/* The closing table and where things are. */
 void gf_view_comparison(GfTrainView *view, const GfComparison *comparison);
 
 #endif

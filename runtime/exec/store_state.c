@@ -1,6 +1,8 @@
 /* store_state.c -- see store_state.h. */
 #include "runtime/exec/store_state.h"
 
+#include <string.h>
+
 enum { FILES_MAX = 4 };
 
 static bool is_saved(const GfStoreTensor *t, bool with_params)
@@ -42,6 +44,15 @@ GfStatus gf_store_save_state(GfStore *s, const char *path, bool with_params, GfD
     GfStatus status = scratch.failed ? gf_fail_memory(diags) : gf_safetensors_write(path, list, count, NULL, 0, diags);
     gf_arena_free(&scratch);
     return status;
+}
+
+GfStatus gf_store_clear_states(GfStore *s, GfDiags *diags)
+{
+    GF_TRY(gf_store_pull(s, diags)); /* parameters go back as they are */
+    for (size_t i = 0; i < s->count; i++)
+        if (s->tensors[i].kind == GF_TENSOR_STATE)
+            memset(s->tensors[i].data, 0, (size_t)s->tensors[i].count * sizeof *s->tensors[i].data);
+    return gf_store_push(s, diags);
 }
 
 /* ---- loading ---- */

@@ -8,6 +8,9 @@
 /* Write the states, and, `with_params`, the parameters that some step writes, as F32. */
 GfStatus gf_store_save_state(GfStore *store, const char *path, bool with_params, GfDiags *diags);
 
+/* All states zero, as they are at first, on the device too.  Errors: GF_ERR_DEVICE. */
+GfStatus gf_store_clear_states(GfStore *store, GfDiags *diags);
+
 typedef enum GfStoreLoad {
     GF_LOAD_ALL,   /* every tensor that a step writes */
     GF_LOAD_PARAMS /* parameters of these alone */

@@ -175,7 +175,7 @@ static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
         GF_TRY(probe_logging(s, &s->job->variants[i], diags));
         GF_TRY(check_earlier(s, &s->job->variants[i], diags));
     }
-    return find_resumed(s, diags);
+    return GF_OK;
 }
 
 /* ---- all ---- */
@@ -201,7 +201,9 @@ static GfStatus open(GfSession *s, GfDiags *diags)
     GF_TRY(load_model(s, diags));
     GF_TRY(check_variants(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
-    GF_TRY(probe_outputs(s, diags));
+    if (!s->options.dry_run)
+        GF_TRY(probe_outputs(s, diags));
+    GF_TRY(find_resumed(s, diags));
     return open_device(s, diags);
 }
 

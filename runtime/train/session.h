@@ -13,6 +13,7 @@
 #include "frontend/graph/job.h"
 #include "runtime/io/hf_config.h"
 #include "runtime/train/corpus.h"
+#include "runtime/train/estimate.h"
 #include "runtime/train/history.h"
 
 #include <signal.h>
@@ -30,6 +31,8 @@ typedef struct GfSessionOptions {
     GfBegin begin;
     const char *checkpoint; /* with GF_BEGIN_RESUME: go on from this one, not the newest of its variant */
     const volatile sig_atomic_t *interrupt; /* see GfTrainerOptions */
+    bool estimate; /* what each variant will take, before it begins; a few steps are measured */
+    bool dry_run;  /* and no more than that: nothing is trained or written */
 } GfSessionOptions;
 
 typedef struct GfSession {
@@ -51,6 +54,7 @@ typedef struct GfVariantResult {
     const char *name;
     const char *folder; /* where the model was saved */
     GfParamCount params;
+    GfEstimate estimate;
     double compile_seconds;
     GfTrainState train;
     double epochs;        /* done, with a fraction */
@@ -67,7 +71,7 @@ typedef struct GfVariantResult {
 typedef struct GfSessionEvents {
     void *self;
     /* the variant is compiled, training is about to begin; may be NULL */
-    void (*begin)(void *self, const GfJobVariant *variant, const GfTrainer *trainer);
+    void (*begin)(void *self, const GfJobVariant *variant, const GfTrainer *trainer, const GfEstimate *estimate);
     GfTrainEvents train;
     GfLogListener log; /* what enters the log of the training */
     /* the model was saved to result->folder; may be NULL */

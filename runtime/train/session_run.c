@@ -168,6 +168,8 @@ static GfStatus look_back(Run *run)
         run->result->finished_before = true;
         return gf_results_read(results, run->result, run->diags);
     }
+    if (s->options.dry_run)
+        return GF_OK;
     GF_TRY(gf_folder_remove(results, run->diags));
     if (s->options.begin == GF_BEGIN_OVERWRITE)
         return gf_checkpoint_remove_all(run->result->folder, run->diags);
@@ -215,11 +217,15 @@ static GfStatus train(Run *run)
                                 .interrupt = s->options.interrupt};
 
     GF_TRY(gf_trainer_init(&run->trainer, &run->arena, &options, run->diags));
-    GF_TRY(start_logs(run));
+    if (s->options.estimate || s->options.dry_run)
+        GF_TRY(gf_estimate(&run->result->estimate, &run->trainer, run->diags));
+    GF_TRY(s->options.dry_run ? GF_OK : start_logs(run));
     describe_save(run);
     GF_TRY(resume(run));
     if (run->events->begin)
-        run->events->begin(run->events->self, run->variant, &run->trainer);
+        run->events->begin(run->events->self, run->variant, &run->trainer, &run->result->estimate);
+    if (s->options.dry_run)
+        return GF_OK;
     GF_TRY(gf_trainer_run(&run->trainer, run->diags));
     run->result->train = run->trainer.state;
     run->result->interrupted = run->trainer.interrupted;
@@ -295,7 +301,7 @@ static GfStatus run_variant(Run *run)
     r->compile_seconds = run->steps.compile_seconds;
     GF_TRY(train(run));
     r->epochs = (double)r->train.epoch + (double)r->train.position / (double)run->trainer.batcher.batches;
-    return r->interrupted ? GF_OK : finish(run);
+    return r->interrupted || run->session->options.dry_run ? GF_OK : finish(run);
 }
 
 GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *events, GfVariantResult *result,

@@ -244,12 +244,13 @@ static void write_data(Fixture *f)
     write_text(f, "job.json", &job);
 }
 
-static void remove_data(void *self, const GfJobVariant *variant, const GfTrainer *trainer)
+static void remove_data(void *self, const GfJobVariant *variant, const GfTrainer *trainer, const GfEstimate *estimate)
 {
     Fixture *f = self;
 
     (void)variant;
     (void)trainer;
+    (void)estimate;
     assert_int_equal(unlink(in_folder(f, "train.txt")), 0);
     assert_int_equal(unlink(in_folder(f, "vocab.txt")), 0);
 }
