@@ -83,7 +83,6 @@ static GfStatus remove_one(const char *path, GfArena *scratch, GfDiags *diags)
     return gf_folder_remove(out, diags);
 }
 
-/* What a killed process was about to write or to remove. */
 static GfStatus sweep(const char *run, GfArena *scratch, GfDiags *diags)
 {
     GfFolder list = {0};
@@ -107,7 +106,17 @@ static GfStatus remove_all(const char *run, GfArena *scratch, GfDiags *diags)
     GF_TRY(gf_checkpoint_list(run, scratch, &steps, &count, diags));
     for (size_t i = 0; i < count; i++)
         GF_TRY(remove_one(gf_checkpoint_path(scratch, run, steps[i]), scratch, diags));
-    return gf_file_exists(run) ? sweep(run, scratch, diags) : GF_OK;
+    return GF_OK;
+}
+
+GfStatus gf_checkpoint_sweep(const char *run, GfDiags *diags)
+{
+    GfArena scratch;
+
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = gf_file_exists(run) ? sweep(run, &scratch, diags) : GF_OK;
+    gf_arena_free(&scratch);
+    return status;
 }
 
 GfStatus gf_checkpoint_remove_all(const char *run, GfDiags *diags)
@@ -117,7 +126,7 @@ GfStatus gf_checkpoint_remove_all(const char *run, GfDiags *diags)
     gf_arena_init(&scratch, diags->arena.allocator);
     GfStatus status = remove_all(run, &scratch, diags);
     gf_arena_free(&scratch);
-    return status;
+    return status == GF_OK ? gf_checkpoint_sweep(run, diags) : status;
 }
 
 void gf_checkpoint_rotation(const int64_t *steps, size_t count, int64_t limit, int64_t newest, int64_t best, bool *keep)

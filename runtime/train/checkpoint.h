@@ -44,6 +44,9 @@ GfStatus gf_checkpoint_load(const char *checkpoint, GfStore *store, GfTrainer *t
 /* Read the parameters that train, no more: the best model, at the end. */
 GfStatus gf_checkpoint_load_params(const char *checkpoint, GfStore *store, GfDiags *diags);
 
+/* Remove what a killed process was about to write or to remove below `run`. */
+GfStatus gf_checkpoint_sweep(const char *run, GfDiags *diags);
+
 /* Remove all checkpoints below `run`, and what a killed process has left of others. */
 GfStatus gf_checkpoint_remove_all(const char *run, GfDiags *diags);
 

@@ -173,7 +173,7 @@ static GfStatus look_back(Run *run)
     GF_TRY(gf_folder_remove(results, run->diags));
     if (s->options.begin == GF_BEGIN_OVERWRITE)
         return gf_checkpoint_remove_all(run->result->folder, run->diags);
-    return GF_OK;
+    return gf_checkpoint_sweep(run->result->folder, run->diags);
 }
 
 /* ---- training ---- */
