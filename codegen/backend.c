@@ -9,6 +9,7 @@
  * Once loaded it stays: programs point into it.
  */
 #include "codegen/codegen.h"
+#include "codegen/cpu_level.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -120,6 +121,16 @@ const GfTarget gf_target_cuda = {
     .rounded_products = true,
 };
 
+/* "cpu:x86-64-v3": the cpu, but not the one at hand. */
+static GfStatus check_level(const char *target, GfDiags *diags)
+{
+    if (cpu_level_is_known(target + 4))
+        return GF_OK;
+    gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "'%s' names no level that graft compiles for", target);
+    gf_note(diags, "cpu:x86-64, cpu:x86-64-v2, cpu:x86-64-v3, cpu:x86-64-v4; cpu alone is the one at hand");
+    return GF_ERR_TARGET;
+}
+
 /* "cuda:sm_80" and later: mma.sync and cp.async are needed. */
 static GfStatus check_architecture(const char *target, GfDiags *diags)
 {
@@ -161,6 +172,10 @@ GfStatus gf_backend_find(const char *target, const GfBackend **out, GfDiags *dia
     if (strncmp(target, "cuda:", 5) == 0) {
         *out = &gf_backend_cuda;
         return check_architecture(target, diags);
+    }
+    if (strncmp(target, "cpu:", 4) == 0) {
+        GF_TRY(check_level(target, diags));
+        target = "cpu";
     }
     for (size_t i = 0; i < KNOWN_COUNT; i++) {
         if (strcmp(target, known[i].target) != 0)

@@ -117,6 +117,7 @@ typedef struct GfKernel {
     const char *name;      /* "k3_linear_gelu" */
     const char *structure; /* see GfRegion */
     GfCpuKernel cpu;
+    uint64_t code_at; /* cpu, of a program that has `code`: where in it the kernel begins */
     GfBlockKernel block;
 } GfKernel;
 
@@ -152,8 +153,10 @@ typedef struct GfProgram {
     GfOutput *outputs;
     uint32_t output_count;
     int64_t arena_size, prepared_size, scratch_size; /* bytes; scratch: per thread */
-    const char *target;                              /* "cpu", "cuda:sm_90a" */
-    void *native;                                    /* of the back end */
+    const char *target;                              /* "cpu", "cpu:x86-64-v3", "cuda:sm_90a" */
+    const void *code;                                /* cpu: position-independent machine code; NULL: none */
+    size_t code_size;
+    void *native; /* of the back end */
     void (*native_free)(void *native);
 } GfProgram;
 
@@ -172,8 +175,10 @@ GfBuffer gf_program_buffer(const GfProgram *program, const GfGraph *g, const GfV
 typedef struct GfCompileOptions {
     const char *features; /* cpu: NULL: the host's */
     const char *target;   /* as found: "cuda:sm_90a"; NULL: the back end's default */
-    const char *form;     /* of the images of block kernels: "cuda" (only the text), "ptx" or "cubin"; NULL: "cubin" */
-    uint32_t threads;     /* compile so many kernels at once; 0: as there are processors */
+    /* cuda: of the images of block kernels: "cuda" (only the text), "ptx" or "cubin"; NULL: "cubin".
+     * cpu: NULL: kernels that run; "code": the program's `code`, see program_file.h. */
+    const char *form;
+    uint32_t threads; /* compile so many kernels at once; 0: as there are processors */
 } GfCompileOptions;
 
 typedef struct GfBackend {

@@ -6,6 +6,7 @@
  */
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/module.h"
+#include "codegen/cpu_level.h"
 
 #include <string.h>
 
@@ -277,22 +278,61 @@ static GfStatus check_planned(const GfGraph *g, GfDiags *diags)
     return GF_OK;
 }
 
-static GfStatus compile(const GfGraph *g, const GfCompileOptions *options, const GfAllocator *allocator,
-                        GfProgram **out, GfDiags *diags)
+static bool is_stored(const GfCompileOptions *o)
+{
+    return o->form && strcmp(o->form, "code") == 0;
+}
+
+/* What is stored is for a level, which a file can name: the target's, else the host's. */
+static GfStatus choose_level(GfCompileOptions *o, GfArena *scratch, GfDiags *diags)
+{
+    const char *host = cpu_level_host();
+
+    if (!host)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "code to be stored can be made on x86-64 processors only");
+    if (!o->target || !strchr(o->target, ':'))
+        o->target = gf_arena_printf(scratch, "cpu:%s", host);
+    return o->target ? GF_OK : gf_fail_memory(diags);
+}
+
+static GfStatus finish(CpuModule *m, const GfCompileOptions *o, GfProgram *p, GfDiags *diags)
+{
+    if (!is_stored(o))
+        return cpu_module_load(m, p, diags);
+    p->target = gf_arena_strdup(&p->arena, o->target);
+    return p->target ? cpu_module_store(m, p, diags) : gf_fail_memory(diags);
+}
+
+static GfStatus compile_in(const GfGraph *g, GfCompileOptions *options, GfArena *scratch, GfProgram **out,
+                           GfDiags *diags)
 {
     CpuModule m;
     GfProgram *program = NULL;
 
     GF_TRY(check_planned(g, diags));
+    if (is_stored(options))
+        GF_TRY(choose_level(options, scratch, diags));
     GF_TRY(cpu_module_open(&m, options, diags));
-    GfStatus status = lower(g, &m, allocator, &program, diags);
+    GfStatus status = lower(g, &m, scratch->allocator, &program, diags);
     if (status == GF_OK)
-        status = cpu_module_load(&m, program, diags);
+        status = finish(&m, options, program, diags);
     cpu_module_close(&m);
     if (status != GF_OK)
         gf_program_free(program);
     else
         *out = program;
+    return status;
+}
+
+static GfStatus compile(const GfGraph *g, const GfCompileOptions *options, const GfAllocator *allocator,
+                        GfProgram **out, GfDiags *diags)
+{
+    GfCompileOptions o = *options;
+    GfArena scratch;
+
+    gf_arena_init(&scratch, allocator);
+    GfStatus status = compile_in(g, &o, &scratch, out, diags);
+    gf_arena_free(&scratch);
     return status;
 }
 

@@ -1,6 +1,8 @@
 /* module.c -- see module.h. */
 #include "codegen/cpu/module.h"
 
+#include "codegen/cpu/image.h"
+
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
@@ -30,13 +32,20 @@ static GfStatus fail_error(GfDiags *diags, const char *what, LLVMErrorRef error)
 
 /* ---- the machine ------------------------------------------------------------------- */
 
+/* An LLVM processor name; NULL: the host's. */
+static const char *processor_of(const GfCompileOptions *o)
+{
+    const char *level = o && o->target ? strchr(o->target, ':') : NULL;
+    return o && o->features ? o->features : level ? level + 1 : NULL;
+}
+
 static GfStatus open_machine(CpuModule *m, const GfCompileOptions *options, GfDiags *diags)
 {
     LLVMTargetRef target;
     char *error = NULL, *triple = LLVMGetDefaultTargetTriple();
-    bool host = !options || !options->features;
-    char *cpu = host ? LLVMGetHostCPUName() : LLVMCreateMessage(options->features);
-    char *features = host ? LLVMGetHostCPUFeatures() : LLVMCreateMessage("");
+    const char *processor = processor_of(options);
+    char *cpu = processor ? LLVMCreateMessage(processor) : LLVMGetHostCPUName();
+    char *features = processor ? LLVMCreateMessage("") : LLVMGetHostCPUFeatures();
 
     if (LLVMGetTargetFromTriple(triple, &target, &error)) {
         LLVMDisposeMessage(triple);
@@ -180,6 +189,16 @@ GfStatus cpu_module_load(CpuModule *m, GfProgram *program, GfDiags *diags)
     if (error)
         return fail_error(diags, "ORC cannot load the compiled kernels", error);
     return find_kernels(jit, program, diags);
+}
+
+GfStatus cpu_module_store(CpuModule *m, GfProgram *program, GfDiags *diags)
+{
+    LLVMMemoryBufferRef code;
+
+    GF_TRY(make_code(m, LLVMObjectFile, &code, diags));
+    GfStatus status = cpu_image_make(LLVMGetBufferStart(code), LLVMGetBufferSize(code), program, diags);
+    LLVMDisposeMemoryBuffer(code);
+    return status;
 }
 
 GfStatus cpu_module_print(CpuModule *m, bool assembly, GfText *out, GfDiags *diags)

@@ -19,7 +19,7 @@ static const struct {
     {"passes/", {"ir/", "passes/"}},
     {"frontend/graph/", {"ir/", "frontend/graph/"}},
     {"codegen/", {"ir/", "codegen/"}},
-    {"runtime/", {"ir/", "passes/", "frontend/graph/", "codegen/codegen.h", "runtime/"}},
+    {"runtime/", {"ir/", "passes/", "frontend/graph/", "codegen/codegen.h", "codegen/program_file.h", "runtime/"}},
     {"frontend/cli/", {"ir/", "passes/", "frontend/", "codegen/codegen.h", "runtime/"}},
 };
 
