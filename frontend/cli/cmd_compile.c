@@ -1,4 +1,5 @@
-/* cmd_compile.c -- `graft compile`: a model file to a compiled training step.
+/* cmd_compile.c -- `graft compile`: a model file to a compiled training step, or,
+ * with -o NAME.gfc, a job to one file (compile_job.h).
  *
  *   $ graft compile models/bert.json --variant models/variants/lora.json --set num_labels=6
  *   model     BertForSequenceClassification, models/bert.json
@@ -7,6 +8,7 @@
  */
 #include "codegen/codegen.h"
 #include "frontend/cli/cli.h"
+#include "frontend/cli/compile_job.h"
 #include "frontend/cli/dot.h"
 #include "frontend/cli/format.h"
 #include "frontend/cli/kernel_files.h"
@@ -15,6 +17,7 @@
 #include "ir/kernel.h"
 #include "runtime/io/file.h"
 #include "runtime/io/folder.h"
+#include "runtime/train/job_file.h"
 #include "runtime/train/recipe.h"
 
 #include <errno.h>
@@ -25,22 +28,30 @@
 static const GfOptionSpec option_specs[] = {
     {"variant", "FILE.json", "what trains; without it everything does"},
     {"config", "DIR|FILE", "a checkpoint's config.json, or its folder; without it the model's own sizes"},
-    {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; may be repeated"},
-    {"target", "NAME", "what to compile for: cpu (the default), cuda:sm_80, cuda:sm_89, cuda:sm_90a ..."},
+    {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; of a job any key; may be repeated"},
+    {"target", "NAME", "what to compile for: cpu (the default), cpu:x86-64-v3, cuda:sm_80, cuda:sm_90a ..."},
     {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     {"stats", NULL, "print what each pass did"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
     {"tokens", "N", "plan memory for batches of up to N tokens (default 32 a sequence)"},
-    {"o", "PATH", "write to a file instead of standard output; of cuda, ptx and cubin: to a folder"},
+    {"o", "PATH",
+     "write to a file instead of standard output; of cuda, ptx and cubin: to a folder; of a job: NAME.gfc"},
 };
 
 static const GfCommandSpec spec = {
     .name = "compile",
-    .arguments = "MODEL.json",
-    .about = "Compiles a model and a variant of it to one training step and says what it holds.",
-    .more = "--count peft counts as peft's print_trainable_parameters does for an adapter with a\n"
+    .arguments = "MODEL.json|JOB.json",
+    .about = "Compiles a model and a variant of it to one training step and says what it holds, or a job to one file.",
+    .more = "graft compile JOB.json --target NAME -o NAME.gfc puts the job, its model, its variants and their\n"
+            "compiled steps into one file; `graft train NAME.gfc` runs it with neither LLVM nor NVRTC.  cpu is\n"
+            "the level of this machine's processor; cpu:x86-64-v3 and the like name another.  Checkpoint and\n"
+            "data stay outside: their paths, also those of --set, are then relative to the file's folder.\n"
+            "Batches are planned for the longest texts of the data, so compile where the data is, or with\n"
+            "--set data.max_length=N.\n"
+            "\n"
+            "--count peft counts as peft's print_trainable_parameters does for an adapter with a\n"
             "trained head: peft keeps the original head and a trainable copy of it, and the usual\n"
             "recipe sets both to train.  So the head counts twice, in both numbers, although only\n"
             "one of the two is ever used.  The default counts every parameter once.\n",
@@ -385,8 +396,23 @@ static GfStatus write_output(Compile *c)
 
 /* ---- the command ---------------------------------------------------------------------- */
 
+/* A compiled job is none to compile. */
+static GfStatus check_argument(const Compile *c)
+{
+    const char *path = c->o->arguments[0];
+
+    if (!gf_job_file_is(path))
+        return GF_OK;
+    gf_fail(c->diags, (GfLoc){.file = path}, GF_ERR_USAGE, "this is a compiled job, not a model or a job");
+    gf_note(c->diags, "`graft train` runs it, `graft inspect` says what is in it");
+    return GF_ERR_USAGE;
+}
+
 static GfStatus compile(Compile *c)
 {
+    GF_TRY(check_argument(c));
+    if (gf_compile_wants_job(c->o))
+        return gf_compile_job(c->o, c->arena, c->diags);
     GF_TRY(read_options(c));
     GF_TRY(gf_step_load(c->step, c->o->arguments[0], c->o, c->arena, c->diags));
     GF_TRY(run_passes(c));

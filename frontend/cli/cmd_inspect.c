@@ -1,8 +1,9 @@
-/* cmd_inspect.c -- `graft inspect`: what a model, a checkpoint, a safetensors file
- * or a file of text IR holds.
+/* cmd_inspect.c -- `graft inspect`: what a model, a checkpoint, a safetensors file,
+ * a compiled job or a file of text IR holds.
  */
 #include "frontend/cli/cli.h"
 #include "frontend/cli/format.h"
+#include "frontend/cli/inspect_job.h"
 #include "frontend/cli/options.h"
 #include "frontend/graph/model.h"
 #include "runtime/io/file.h"
@@ -14,7 +15,7 @@
 
 static const GfCommandSpec spec = {
     .name = "inspect",
-    .arguments = "MODEL.json|CHECKPOINT_DIR|FILE.safetensors|FILE.gir",
+    .arguments = "MODEL.json|CHECKPOINT_DIR|FILE.safetensors|FILE.gir|NAME.gfc",
     .about = "Shows what a file or a checkpoint's folder holds: its parameters, shapes, dtypes and counts.",
     .least = 1,
     .most = 1,
@@ -267,6 +268,8 @@ static GfStatus inspect(const char *path, GfArena *arena, GfDiags *diags)
         return inspect_folder(path, arena, diags);
     if (ends_with(path, ".safetensors"))
         return inspect_safetensors(path, arena, diags);
+    if (ends_with(path, ".gfc") || gf_job_file_is(path))
+        return gf_inspect_job(path, arena, diags);
     if (ends_with(path, ".gir"))
         return inspect_text_ir(path, arena, diags);
     if (ends_with(path, "config.json"))

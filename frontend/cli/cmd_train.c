@@ -25,13 +25,16 @@ static const GfOptionSpec option_list[] = {
 
 static const GfCommandSpec spec = {
     .name = "train",
-    .arguments = "JOB.json",
+    .arguments = "JOB.json|NAME.gfc",
     .about = "Trains the variants of a job, evaluates each on the test data and compares them.",
     .more = "Each variant's model goes to output_dir/<variant>; `graft eval` reads it.  The comparison goes to\n"
             "output_dir/comparison.md and comparison.json; `graft report` makes a page of it.  With \"report_to\":\n"
             "\"tensorboard\" its files go to output_dir/<variant>/runs, or to logging_dir/<variant>.  The same seed\n"
             "gives the same model, bit for bit, with any number of threads of the CPU, and again on the same kind of\n"
             "CUDA device.\n"
+            "NAME.gfc is a job that `graft compile` has compiled: it needs neither LLVM nor NVRTC, and trains on the\n"
+            "kind of device that it was compiled for.  --set takes what is not compiled in: learning rate, epochs,\n"
+            "seed, data, checkpoint, output folder, ...  Paths of the job in it are relative to the file's folder.\n"
             "With --log-json - what people read goes to stderr.\n",
     .least = 1,
     .most = 1,
@@ -164,21 +167,43 @@ static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionO
     return status;
 }
 
-static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
+/* The job of options->file, or, where that is NULL, of JSON. */
+static GfStatus train_with(const GfOptions *o, const GfSessionOptions *options, GfArena *arena, GfDiags *diags)
 {
-    GfSessionOptions options;
     GfSet *sets;
     size_t count;
     GfJob job;
 
-    GF_TRY(session_options(o, &options, diags));
     GF_TRY(gf_train_sets(o, arena, &sets, &count, diags));
-    GF_TRY(gf_job_load(&job, o->arguments[0], sets, count, diags));
+    GF_TRY(options->file ? gf_job_file_job(options->file, sets, count, &job, diags)
+                         : gf_job_load(&job, o->arguments[0], sets, count, diags));
     const char *device = gf_options_value(o, "device");
     if (device)
         job.device = device;
-    GfStatus status = train_job(o, &job, &options, arena, diags);
+    GfStatus status = train_job(o, &job, options, arena, diags);
     gf_job_close(&job);
+    return status;
+}
+
+static bool is_called_gfc(const char *path)
+{
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, ".gfc") == 0;
+}
+
+static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
+{
+    const char *path = o->arguments[0];
+    GfSessionOptions options;
+    GfJobFile file;
+
+    GF_TRY(session_options(o, &options, diags));
+    if (!gf_job_file_is(path) && !is_called_gfc(path))
+        return train_with(o, &options, arena, diags);
+    GF_TRY(gf_job_file_open(&file, path, diags));
+    options.file = &file;
+    GfStatus status = train_with(o, &options, arena, diags);
+    gf_job_file_close(&file);
     return status;
 }
 

@@ -111,6 +111,24 @@ GfConfigValue *gf_config_find(const GfConfig *config, const char *key)
     return NULL;
 }
 
+void gf_config_add_value(GfText *text, const GfConfigValue *v)
+{
+    switch (v->kind) {
+    case GF_CONFIG_NULL:
+        gf_text_add(text, "null");
+        break;
+    case GF_CONFIG_NUMBER:
+        gf_json_add_number(text, v->number);
+        break;
+    case GF_CONFIG_STRING:
+        gf_json_quote(text, v->text);
+        break;
+    case GF_CONFIG_BOOL:
+        gf_text_add(text, v->number != 0 ? "true" : "false");
+        break;
+    }
+}
+
 int64_t gf_config_i(const GfConfig *config, const char *key, int64_t fallback)
 {
     double value = gf_config_f(config, key, NAN);

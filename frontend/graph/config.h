@@ -46,6 +46,9 @@ GfStatus gf_config_merge(GfConfig *config, GfArena *arena, const GfConfigSource 
 /* NULL when the model has no such key. */
 GfConfigValue *gf_config_find(const GfConfig *config, const char *key);
 
+/* Add a value as JSON. */
+void gf_config_add_value(GfText *text, const GfConfigValue *value);
+
 /* The value, or `fallback` when there is no such key or it is null or of another kind. */
 int64_t gf_config_i(const GfConfig *config, const char *key, int64_t fallback);
 double gf_config_f(const GfConfig *config, const char *key, double fallback);

@@ -2,6 +2,7 @@
 #include "frontend/graph/job.h"
 
 #include "frontend/graph/job_data.h"
+#include "frontend/graph/job_pack.h"
 #include "frontend/graph/kind.h"
 
 #include <string.h>
@@ -84,7 +85,10 @@ static GfStatus add_wanted(Selection *s, Wanted wanted)
 static GfStatus open_variant(const GfJob *job, GfVariant *variant, const Wanted *wanted, GfDiags *diags)
 {
     const cJSON *file = gf_json_find(&job->doc, wanted->node, "file");
+    const GfJobText *text = gf_job_pack_find(job->pack, wanted->path);
 
+    if (text)
+        return gf_variant_load_text(variant, text->shown, text->text, strlen(text->text), diags);
     GF_TRY(gf_job_check_file(job, file ? file : wanted->node, wanted->path, diags));
     return gf_variant_load(variant, wanted->path, NULL, 0, diags);
 }
@@ -192,6 +196,7 @@ static GfStatus load_variant(GfJob *job, GfJobVariant *to, const Wanted *wanted,
 
     GF_TRY(open_variant(job, &to->variant, wanted, diags));
     job->variant_count++;
+    to->own_training = wanted->training;
     to->training = gf_training_defaults;
     GF_TRY(gf_training_read(&to->training, &job->doc, gf_json_find(&job->doc, job->doc.root, "training"), diags));
     GF_TRY(gf_training_read(&to->training, &to->variant.doc, to->variant.training, diags));
@@ -280,10 +285,13 @@ static GfStatus interpret(GfJob *job, const cJSON *own_variants, GfDiags *diags)
 
 /* ---- opening ---- */
 
-/* Both over the job and by themselves: what --set says of training beats what a variant says. */
+/* Both over the job and by themselves: what --set says of training beats what a variant says.
+ * In a pack are those that were given when it was made. */
 static GfStatus apply_sets(GfJob *job, const GfSet *sets, size_t count, GfDiags *diags)
 {
-    GF_TRY(gf_json_read_text(&job->sets, "--set", "{}", 2, diags));
+    const char *before = job->pack ? job->pack->sets : "{}";
+
+    GF_TRY(gf_json_read_text(&job->sets, job->pack ? job->path : "--set", before, strlen(before), diags));
     for (size_t i = 0; i < count; i++) {
         GF_TRY(gf_json_set(&job->doc, sets[i].path, sets[i].value, diags));
         if (strncmp(sets[i].path, "training.", 9) == 0)
@@ -326,6 +334,14 @@ GfStatus gf_job_load_text(GfJob *job, const char *name, const char *text, size_t
 {
     open_job(job, name, diags);
     return finish(job, gf_json_read_text(&job->doc, name, text, length, diags), sets, set_count, diags);
+}
+
+GfStatus gf_job_load_pack(GfJob *job, const GfJobPack *pack, const GfSet *sets, size_t set_count, GfDiags *diags)
+{
+    open_job(job, pack->path, diags);
+    job->pack = pack;
+    return finish(job, gf_json_read_text(&job->doc, pack->path, pack->job, strlen(pack->job), diags), sets, set_count,
+                  diags);
 }
 
 void gf_job_close(GfJob *job)

@@ -54,13 +54,18 @@ typedef struct GfJobData {
 
 typedef struct GfJobVariant {
     GfVariant variant;
-    GfTraining training; /* the job's with the variant's laid over it */
+    GfTraining training;       /* the job's with the variant's laid over it */
+    const cJSON *own_training; /* "training" of its item in the job's list, in the job's document; NULL: none */
 } GfJobVariant;
+
+/* A job with all that it names but checkpoint and data, as texts: see job_pack.h. */
+typedef struct GfJobPack GfJobPack;
 
 typedef struct GfJob {
     GfArena arena; /* of the lists and paths */
     GfJson doc;
-    GfJson sets; /* what `--set` gave, as an object */
+    GfJson sets;           /* what `--set` gave, as an object */
+    const GfJobPack *pack; /* borrowed: the model and the variants are there; NULL: they are files */
     const char *path;
     const char *name, *about;
     const char *model;
@@ -84,6 +89,10 @@ typedef struct GfJob {
 GfStatus gf_job_load(GfJob *job, const char *path, const GfSet *sets, size_t set_count, GfDiags *diags);
 GfStatus gf_job_load_text(GfJob *job, const char *name, const char *text, size_t length, const GfSet *sets,
                           size_t set_count, GfDiags *diags);
+/* The same from a pack, which outlives the job.  Paths in it are relative to the
+ * folder of pack->path. */
+GfStatus gf_job_load_pack(GfJob *job, const GfJobPack *pack, const GfSet *sets, size_t set_count, GfDiags *diags);
+
 void gf_job_close(GfJob *job);
 
 /* The model and the data that a job names can be read; its variants already were.

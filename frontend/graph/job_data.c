@@ -1,6 +1,8 @@
 /* job_data.c -- see job_data.h. */
 #include "frontend/graph/job_data.h"
 
+#include "frontend/graph/job_pack.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,7 +41,8 @@ GfStatus gf_job_check_files(const GfJob *job, GfDiags *diags)
 {
     const cJSON *root = job->doc.root, *data = gf_json_find(&job->doc, root, "data");
 
-    GF_TRY(check_key(job, root, "model", job->model, diags));
+    if (!gf_job_pack_find(job->pack, job->model))
+        GF_TRY(check_key(job, root, "model", job->model, diags));
     GF_TRY(check_key(job, root, "tokenizer", job->tokenizer, diags));
     GF_TRY(check_key(job, data, "batches", job->data.batches, diags));
     GF_TRY(check_key(job, data, "train", job->data.train, diags));

@@ -16,7 +16,9 @@ static const KindRow kind_rows[GF_KIND_COUNT] = {
     [GF_KIND_VARIANT] = {"variant",
                          "a job names it under \"variants\"; `graft compile MODEL.json` takes it as --variant",
                          {"variant", "freeze", "train", "lora"}},
-    [GF_KIND_JOB] = {"job", "`graft train` takes it", {"job", "data", "variants", "checkpoint"}},
+    [GF_KIND_JOB] = {"job",
+                     "`graft train` takes it; `graft compile JOB.json -o NAME.gfc` makes one file of it",
+                     {"job", "data", "variants", "checkpoint"}},
 };
 
 static bool looks_like(const GfJson *doc, const KindRow *row)

@@ -37,24 +37,6 @@ static GfStatus write_tree(Save *s, const char *name, const GfJson *doc)
 
 /* ---- config.json ---- */
 
-static void add_value(GfText *text, const GfConfigValue *v)
-{
-    switch (v->kind) {
-    case GF_CONFIG_NULL:
-        gf_text_add(text, "null");
-        break;
-    case GF_CONFIG_NUMBER:
-        gf_json_add_number(text, v->number);
-        break;
-    case GF_CONFIG_STRING:
-        gf_json_quote(text, v->text);
-        break;
-    case GF_CONFIG_BOOL:
-        gf_text_add(text, v->number != 0 ? "true" : "false");
-        break;
-    }
-}
-
 /* Lay the model's sizes and choices over what the checkpoint's config.json said. */
 static GfStatus lay_over(Save *s, GfJson *doc)
 {
@@ -62,7 +44,7 @@ static GfStatus lay_over(Save *s, GfJson *doc)
 
     for (size_t i = 0; i < config->count; i++) {
         GfText text = {.arena = s->scratch};
-        add_value(&text, &config->values[i]);
+        gf_config_add_value(&text, &config->values[i]);
         GF_TRY(gf_json_set(doc, config->keys[i], gf_text_str(&text), s->diags));
     }
     return GF_OK;

@@ -3,9 +3,10 @@
 
 #include "runtime/io/folder.h"
 #include "runtime/train/checkpoint.h"
+#include "runtime/train/job_model.h"
+#include "runtime/train/session_file.h"
 
 #include <stdlib.h>
-
 #include <string.h>
 
 /* ---- opening ---- */
@@ -14,6 +15,8 @@ static GfStatus find_weights(GfSession *s, GfDiags *diags)
 {
     const char *folder = s->job->checkpoint;
 
+    if (!folder)
+        return GF_OK;
     s->weights = gf_path_join(&s->arena, folder, "model.safetensors");
     if (!s->weights)
         return gf_fail_memory(diags);
@@ -27,34 +30,11 @@ static GfStatus find_weights(GfSession *s, GfDiags *diags)
     return GF_ERR_IO;
 }
 
-static GfStatus open_checkpoint(GfSession *s, GfDiags *diags)
-{
-    if (!s->job->checkpoint)
-        return GF_OK;
-    GF_TRY(find_weights(s, diags));
-    const char *path = gf_path_join(&s->arena, s->job->checkpoint, "config.json");
-    return path ? gf_hf_config_read(&s->config, path, diags) : gf_fail_memory(diags);
-}
-
 static GfStatus load_model(GfSession *s, GfDiags *diags)
 {
-    GfConfigSource sources[2];
-    GfModelOptions options = {.sources = sources, .num_labels = (int64_t)s->job->data.label_count};
-
-    if (s->job->checkpoint)
-        sources[options.source_count++] =
-            (GfConfigSource){.doc = &s->config.doc, .object = s->config.doc.root, .foreign = true};
-    sources[options.source_count++] = (GfConfigSource){.doc = &s->job->doc, .object = s->job->config};
-    GF_TRY(gf_model_load(&s->model, s->job->model, &options, diags));
+    GF_TRY(gf_job_load_model(s->job, &s->config, &s->model, diags));
     s->limits = gf_model_limits(s->model.graph);
-    return GF_OK;
-}
-
-static GfStatus check_variants(const GfSession *s, GfDiags *diags)
-{
-    for (size_t i = 0; i < s->job->variant_count; i++)
-        GF_TRY(gf_recipe_check(&s->job->variants[i].variant, s->model.graph, diags));
-    return GF_OK;
+    return s->options.file ? gf_job_file_check_model(s->options.file, &s->model, diags) : GF_OK;
 }
 
 /* ---- output folders ---- */
@@ -187,6 +167,8 @@ static GfStatus open_device(GfSession *s, GfDiags *diags)
 
     if (threads == 0)
         threads = (uint32_t)s->job->threads;
+    if (s->options.file)
+        return gf_session_open_file(s, threads, diags);
     GF_TRY(gf_device_open(&s->device, s->job->device, threads, s->arena.allocator, diags));
     GfStatus status = gf_backend_find(s->device.target, &s->backend, diags);
     if (status != GF_OK && !s->job->device)
@@ -196,10 +178,10 @@ static GfStatus open_device(GfSession *s, GfDiags *diags)
 
 static GfStatus open(GfSession *s, GfDiags *diags)
 {
-    GF_TRY(open_checkpoint(s, diags));
+    GF_TRY(find_weights(s, diags));
+    GF_TRY(gf_job_read_config(s->job, &s->arena, &s->config, diags));
     GF_TRY(gf_job_check_files(s->job, diags));
     GF_TRY(load_model(s, diags));
-    GF_TRY(check_variants(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
     if (!s->options.dry_run)
         GF_TRY(probe_outputs(s, diags));

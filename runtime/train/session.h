@@ -15,6 +15,7 @@
 #include "runtime/train/corpus.h"
 #include "runtime/train/estimate.h"
 #include "runtime/train/history.h"
+#include "runtime/train/job_file.h"
 
 #include <signal.h>
 #include <time.h>
@@ -31,8 +32,9 @@ typedef struct GfSessionOptions {
     GfBegin begin;
     const char *checkpoint; /* with GF_BEGIN_RESUME: go on from this one, not the newest of its variant */
     const volatile sig_atomic_t *interrupt; /* see GfTrainerOptions */
-    bool estimate; /* what each variant will take, before it begins; a few steps are measured */
-    bool dry_run;  /* and no more than that: nothing is trained or written */
+    bool estimate;         /* what each variant will take, before it begins; a few steps are measured */
+    bool dry_run;          /* and no more than that: nothing is trained or written */
+    const GfJobFile *file; /* the job was compiled: its programs, borrowed; NULL: it is compiled here */
 } GfSessionOptions;
 
 typedef struct GfSession {
@@ -44,7 +46,7 @@ typedef struct GfSession {
     GfModelLimits limits;
     GfCorpus corpus;
     GfDevice device;
-    const GfBackend *backend;
+    const GfBackend *backend; /* NULL: options.file has the programs */
     GfSessionOptions options;
     int resumed; /* the variant of options.checkpoint; -1: none */
 } GfSession;
@@ -83,7 +85,8 @@ typedef struct GfSessionEvents {
  * the session; options NULL: the defaults.  On error nothing needs closing.
  * Errors: those of the files; GF_ERR_NAME a variant of another model; GF_ERR_VALUE
  * no output_dir, GF_ERR_IO one that cannot be written to, an earlier run that would
- * be overwritten. */
+ * be overwritten.  With options->file no compiler is asked for, and what it was compiled
+ * for must be what is here: see job_file.h; GF_ERR_TARGET another kind of device. */
 GfStatus gf_session_open(GfSession *session, const GfJob *job, const GfSessionOptions *options, GfDiags *diags);
 void gf_session_close(GfSession *session);
 

@@ -27,16 +27,6 @@ static const GfDataset *split_of(const GfSession *s, GfSplit split)
     return s->corpus.splits[split].examples ? &s->corpus.splits[split] : NULL;
 }
 
-static void widen(GfBatchLimits *limits, const GfDataset *data, size_t batch_size)
-{
-    if (!data)
-        return;
-    int64_t tokens = (int64_t)gf_dataset_max_tokens(data, batch_size);
-    int64_t seqs = (int64_t)(batch_size < data->examples ? batch_size : data->examples);
-    limits->tokens = tokens > limits->tokens ? tokens : limits->tokens;
-    limits->seqs = seqs > limits->seqs ? seqs : limits->seqs;
-}
-
 static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
 {
     return (GfStoreSource){.checkpoint = s->weights,
@@ -52,16 +42,18 @@ static GfStatus compile(Run *run)
     const GfSession *s = run->session;
     const GfTraining *t = &run->variant->training;
     GfStoreSource source = source_of(s, t);
+    GfPlanLimits limits = gf_limits_of_data(&s->corpus, t);
     GfStepsOptions options = {.model = &s->model,
                               .variant = &run->variant->variant,
                               .training = t,
                               .backend = s->backend,
                               .device = &s->device,
-                              .source = &source};
+                              .source = &source,
+                              .train = limits.train,
+                              .evaluate = limits.evaluate};
 
-    widen(&options.train, split_of(s, GF_SPLIT_TRAIN), gf_train_batch_size(t, s->corpus.fixed_batch));
-    widen(&options.evaluate, split_of(s, GF_SPLIT_VALIDATION), (size_t)t->per_device_eval_batch_size);
-    widen(&options.evaluate, split_of(s, GF_SPLIT_TEST), (size_t)t->per_device_eval_batch_size);
+    if (s->options.file)
+        options.programs = &gf_job_file_variant(s->options.file, run->variant->variant.name)->programs;
     return gf_steps_new(&run->steps, &options, run->diags);
 }
 

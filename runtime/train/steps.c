@@ -39,43 +39,40 @@ static GfStatus run_passes(const GfStepsOptions *o, const char *list, GfArena *s
     return gf_pipeline_run(g, list, &options, scratch, NULL, NULL, diags);
 }
 
-static GfStatus compile_in(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimits limits, GfArena *scratch,
-                           GfProgram **out, GfDiags *diags)
+static GfStatus compile_in(const GfStepsOptions *o, const GfCompileOptions *how, RecipeFn recipe, GfBatchLimits limits,
+                           GfArena *scratch, GfProgram **out, GfDiags *diags)
 {
     GfRecipe r = recipe_of(o, limits);
     GfGraph *g;
 
     GfStatus status = run_passes(o, recipe(&r, scratch), scratch, &g, diags);
     if (status == GF_OK)
-        status =
-            o->backend->compile(g, &(GfCompileOptions){.target = o->device->target}, scratch->allocator, out, diags);
+        status = o->backend->compile(g, how, scratch->allocator, out, diags);
     gf_graph_free(g);
     return status;
 }
 
-static GfStatus compile(const GfStepsOptions *o, RecipeFn recipe, GfBatchLimits limits, GfProgram **out, GfDiags *diags)
+static GfStatus compile(const GfStepsOptions *o, const GfCompileOptions *how, RecipeFn recipe, GfBatchLimits limits,
+                        GfProgram **out, GfDiags *diags)
 {
     GfArena scratch;
 
     if (limits.tokens == 0)
         return GF_OK;
     gf_arena_init(&scratch, diags->arena.allocator);
-    GfStatus status = compile_in(o, recipe, limits, &scratch, out, diags);
+    GfStatus status = compile_in(o, how, recipe, limits, &scratch, out, diags);
     gf_arena_free(&scratch);
     return status;
 }
 
-static GfStatus compile_all(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+static GfStatus compile_all(GfPrograms *p, const GfStepsOptions *o, const GfCompileOptions *how, GfDiags *diags)
 {
-    double start = gf_now();
     const GfTraining *t = o->training ? o->training : &gf_training_defaults;
 
-    GF_TRY(compile(o, gf_recipe_train, o->train, &s->update.program, diags));
+    GF_TRY(compile(o, how, gf_recipe_train, o->train, &p->of[GF_STEP_UPDATE], diags));
     if (t->gradient_accumulation_steps > 1)
-        GF_TRY(compile(o, gf_recipe_accumulate, o->train, &s->accumulate.program, diags));
-    GF_TRY(compile(o, gf_recipe_eval, o->evaluate, &s->evaluate.program, diags));
-    s->compile_seconds = gf_now() - start;
-    return GF_OK;
+        GF_TRY(compile(o, how, gf_recipe_accumulate, o->train, &p->of[GF_STEP_ACCUMULATE], diags));
+    return compile(o, how, gf_recipe_eval, o->evaluate, &p->of[GF_STEP_EVALUATE], diags);
 }
 
 /* ---- counting ---- */
@@ -91,7 +88,7 @@ static const char *variant_list(const GfVariant *variant, GfArena *scratch)
     return scratch->failed ? NULL : gf_text_str(&list);
 }
 
-static GfStatus count_params(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+static GfStatus count_params(GfPrograms *p, const GfStepsOptions *o, GfDiags *diags)
 {
     GfArena scratch;
     GfGraph *g;
@@ -99,13 +96,52 @@ static GfStatus count_params(GfSteps *s, const GfStepsOptions *o, GfDiags *diags
     gf_arena_init(&scratch, diags->arena.allocator);
     GfStatus status = run_passes(o, variant_list(o->variant, &scratch), &scratch, &g, diags);
     if (status == GF_OK)
-        s->params = gf_count_params(g);
+        p->params = gf_count_params(g);
     gf_graph_free(g);
     gf_arena_free(&scratch);
     return status;
 }
 
+/* ---- programs ---- */
+
+GfStatus gf_programs_compile(GfPrograms *p, const GfStepsOptions *o, const GfCompileOptions *how, GfDiags *diags)
+{
+    GfCompileOptions options = *how;
+
+    *p = (GfPrograms){0};
+    if (!options.target)
+        options.target = o->device->target;
+    GfStatus status = count_params(p, o, diags);
+    if (status == GF_OK)
+        status = compile_all(p, o, &options, diags);
+    if (status != GF_OK)
+        gf_programs_free(p);
+    return status;
+}
+
+void gf_programs_free(GfPrograms *p)
+{
+    for (int i = 0; i < GF_STEP_PROGRAMS; i++)
+        gf_program_free(p->of[i]);
+    *p = (GfPrograms){0};
+}
+
 /* ---- making ---- */
+
+static GfStatus take_programs(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
+{
+    const GfPrograms *p = o->programs ? o->programs : &s->own;
+    double start = gf_now();
+
+    if (!o->programs)
+        GF_TRY(gf_programs_compile(&s->own, o, &(GfCompileOptions){0}, diags));
+    s->compile_seconds = gf_now() - start;
+    s->update.program = p->of[GF_STEP_UPDATE];
+    s->accumulate.program = p->of[GF_STEP_ACCUMULATE];
+    s->evaluate.program = p->of[GF_STEP_EVALUATE];
+    s->params = p->params;
+    return GF_OK;
+}
 
 static GfStatus declare_all(GfSteps *s, GfDiags *diags)
 {
@@ -129,8 +165,7 @@ static GfStatus make_runnable(GfSteps *s, const GfStepsOptions *o, GfDiags *diag
 
 static GfStatus set_up(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
 {
-    GF_TRY(count_params(s, o, diags));
-    GF_TRY(compile_all(s, o, diags));
+    GF_TRY(take_programs(s, o, diags));
     GF_TRY(declare_all(s, diags));
     GF_TRY(gf_store_fill(&s->store, o->source, diags));
     return make_runnable(s, o, diags);
@@ -152,9 +187,9 @@ void gf_steps_free(GfSteps *s)
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         gf_exec_free(all[i]->exec);
-        gf_program_free(all[i]->program);
         *all[i] = (GfCompiled){0};
     }
+    gf_programs_free(&s->own);
     gf_store_free(&s->store);
 }
 

@@ -18,6 +18,14 @@ typedef struct GfBatchLimits {
     int64_t tokens, seqs; /* 0: no such batches, no program for them */
 } GfBatchLimits;
 
+enum { GF_STEP_UPDATE, GF_STEP_ACCUMULATE, GF_STEP_EVALUATE, GF_STEP_PROGRAMS };
+
+/* What a variant compiles to. */
+typedef struct GfPrograms {
+    GfProgram *of[GF_STEP_PROGRAMS]; /* NULL: not wanted */
+    GfParamCount params;             /* of the variant, adapters included */
+} GfPrograms;
+
 /* All is borrowed and outlives the steps. */
 typedef struct GfStepsOptions {
     const GfModel *model;
@@ -27,22 +35,30 @@ typedef struct GfStepsOptions {
     const GfDevice *device;
     const GfStoreSource *source;
     GfBatchLimits train, evaluate;
-    bool return_gradients; /* outputs "grad.NAME" of update */
+    bool return_gradients;      /* outputs "grad.NAME" of update */
+    const GfPrograms *programs; /* compiled before; NULL: they are compiled, of what stands above */
 } GfStepsOptions;
 
 typedef struct GfCompiled {
-    GfProgram *program; /* NULL: not wanted */
+    const GfProgram *program; /* NULL: not wanted */
     GfExec *exec;
 } GfCompiled;
 
 typedef struct GfSteps {
     GfStore store;
     GfCompiled update, accumulate, evaluate;
+    GfPrograms own;      /* those compiled here */
     GfParamCount params; /* of the variant, adapters included */
     double compile_seconds;
 } GfSteps;
 
-/* Compile the programs, fill the store, make the programs runnable.
+/* Compile the programs of options->model, as `how` says: its target, NULL: the device's.
+ * On error nothing needs freeing (freeing is harmless). */
+GfStatus gf_programs_compile(GfPrograms *programs, const GfStepsOptions *options, const GfCompileOptions *how,
+                             GfDiags *diags);
+void gf_programs_free(GfPrograms *programs);
+
+/* Compile the programs unless they are there, fill the store, make the programs runnable.
  * On error nothing needs freeing (freeing is harmless). */
 GfStatus gf_steps_new(GfSteps *steps, const GfStepsOptions *options, GfDiags *diags);
 void gf_steps_free(GfSteps *steps);

@@ -1,0 +1,148 @@
+/* job_compile.c -- see job_compile.h. */
+#include "runtime/train/job_compile.h"
+
+#include "runtime/train/job_model.h"
+
+#include <string.h>
+
+typedef struct Compile {
+    GfJobFile *file;
+    const GfJob *job;
+    GfHfConfig config;
+    GfModel model;
+    GfCorpus corpus;
+    bool has_corpus;
+    const GfBackend *backend;
+    GfDiags *diags;
+} Compile;
+
+/* ---- what batches are planned for ---- */
+
+/* A file that is not here is no error, one that is wrong is. */
+static GfStatus load_data(Compile *c)
+{
+    GfModelLimits limits = gf_model_limits(c->model.graph);
+    GfDiags unseen;
+
+    gf_diags_init(&unseen, c->file->arena.allocator);
+    GfStatus status = gf_corpus_load(&c->corpus, c->job, &limits, &unseen);
+    gf_diags_free(&unseen);
+    c->has_corpus = status == GF_OK;
+    if (status == GF_OK || status == GF_ERR_IO)
+        return GF_OK;
+    return gf_corpus_load(&c->corpus, c->job, &limits, c->diags);
+}
+
+static GfStatus fail_length(const Compile *c)
+{
+    const GfJson *doc = &c->job->doc;
+
+    gf_fail(c->diags, gf_json_loc(doc, gf_json_find(doc, doc->root, "data")), GF_ERR_VALUE,
+            "the data is not here, and nothing says how long its texts may be");
+    gf_note(c->diags, "--set data.max_length=N, or --set data.dir=DIR for where it is");
+    return GF_ERR_VALUE;
+}
+
+static GfStatus plan(const Compile *c, const GfTraining *training, GfPlanLimits *limits)
+{
+    int64_t length = c->job->data.max_length, positions = gf_model_limits(c->model.graph).positions;
+
+    if (c->has_corpus) {
+        *limits = gf_limits_of_data(&c->corpus, training);
+        return GF_OK;
+    }
+    if (length == 0 || (positions && length > positions))
+        length = positions;
+    if (length == 0 || c->job->data.batches)
+        return fail_length(c);
+    *limits = gf_limits_of_job(c->job, training, length);
+    return GF_OK;
+}
+
+/* ---- variants ---- */
+
+/* What is kept in a file: code that needs no linking, or cubins. */
+static const char *form_of(const char *target)
+{
+    return strncmp(target, "cpu", 3) == 0 ? "code" : "cubin";
+}
+
+static GfStatus compile_variant(Compile *c, const GfJobVariant *v)
+{
+    GfJobFile *f = c->file;
+    GfJobFileVariant *out = &f->variants[f->variant_count];
+    GfStepsOptions options = {
+        .model = &c->model, .variant = &v->variant, .training = &v->training, .backend = c->backend};
+
+    out->name = gf_arena_strdup(&f->arena, v->variant.name);
+    GF_TRY(plan(c, &v->training, &out->limits));
+    options.train = out->limits.train;
+    options.evaluate = out->limits.evaluate;
+    GF_TRY(gf_programs_compile(&out->programs, &options,
+                               &(GfCompileOptions){.target = f->target, .form = form_of(f->target)}, c->diags));
+    f->variant_count++;
+    return gf_job_file_passes(&v->variant, &v->training, &out->programs, &f->arena, out->passes, c->diags);
+}
+
+static GfStatus compile_variants(Compile *c)
+{
+    GfJobFile *f = c->file;
+
+    f->variants = GF_NEW_ARRAY(&f->arena, GfJobFileVariant, c->job->variant_count);
+    if (!f->variants)
+        return gf_fail_memory(c->diags);
+    for (size_t i = 0; i < c->job->variant_count; i++)
+        GF_TRY(compile_variant(c, &c->job->variants[i]));
+    return GF_OK;
+}
+
+/* ---- the file ---- */
+
+static const char *config_text(GfArena *arena, const GfConfig *config)
+{
+    GfText text = {.arena = arena};
+
+    gf_text_add(&text, "{");
+    for (size_t i = 0; i < config->count; i++) {
+        gf_text_add(&text, "%s", i ? ", " : "");
+        gf_json_quote(&text, config->values[i].key);
+        gf_text_add(&text, ": ");
+        gf_config_add_value(&text, &config->values[i]);
+    }
+    gf_text_add(&text, "}");
+    return gf_text_str(&text);
+}
+
+static GfStatus compile(Compile *c)
+{
+    GfJobFile *f = c->file;
+
+    GF_TRY(gf_backend_find(f->target, &c->backend, c->diags));
+    GF_TRY(gf_job_read_config(c->job, &f->arena, &c->config, c->diags));
+    GF_TRY(gf_job_load_model(c->job, &c->config, &c->model, c->diags));
+    GF_TRY(load_data(c));
+    GF_TRY(compile_variants(c));
+    f->target = gf_arena_strdup(&f->arena, f->variants[0].programs.of[GF_STEP_UPDATE]->target);
+    f->config = config_text(&f->arena, &c->model.config);
+    const char *model = gf_arena_strdup(&f->arena, gf_json_text(&c->model.doc, c->model.doc.root));
+    if (f->arena.failed)
+        return gf_fail_memory(c->diags);
+    return gf_job_pack(&f->pack, &f->arena, c->job, model, f->target, c->diags);
+}
+
+GfStatus gf_job_compile(GfJobFile *file, const GfJob *job, const char *target, bool *planned_by_data, GfDiags *diags)
+{
+    Compile c = {.file = file, .job = job, .diags = diags};
+
+    *file = (GfJobFile){.target = target};
+    gf_arena_init(&file->arena, diags->arena.allocator);
+    GfStatus status = compile(&c);
+    *planned_by_data = c.has_corpus;
+    if (c.has_corpus)
+        gf_corpus_close(&c.corpus);
+    gf_model_close(&c.model);
+    gf_hf_config_close(&c.config);
+    if (status != GF_OK)
+        gf_job_file_close(file);
+    return status;
+}
