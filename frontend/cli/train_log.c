@@ -47,7 +47,7 @@ void gf_train_log_begin(GfTrainLog *log, const GfJobVariant *variant, const GfTr
 {
     Line l;
 
-    log->variant = variant->variant.name;
+    log->variant = variant->name;
     if (!log->out)
         return;
     begin(&l, log, "begin");

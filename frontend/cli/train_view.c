@@ -112,9 +112,9 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
     v->trainer = trainer;
     gf_train_log_begin(&v->log, variant, trainer);
     gf_progress_begin(&v->progress);
-    fprintf(v->out, "\n%-*s  %s of %s parameters train (%.4g %%); compiled in %.1f s\n", NAME_WIDTH,
-            variant->variant.name, gf_format_count(v->arena, s->params.trainable),
-            gf_format_count(v->arena, s->params.all), percent, s->compile_seconds);
+    fprintf(v->out, "\n%-*s  %s of %s parameters train (%.4g %%); compiled in %.1f s\n", NAME_WIDTH, variant->name,
+            gf_format_count(v->arena, s->params.trainable), gf_format_count(v->arena, s->params.all), percent,
+            s->compile_seconds);
     print_fresh(v);
     print_estimate(v, estimate, trainer);
     if (trainer->state.step)
@@ -162,7 +162,7 @@ static void write_loss(const GfTrainView *v, const GfStepReport *r)
 {
     FILE *out = v->losses;
 
-    fprintf(out, "{\"variant\": \"%s\", \"step\": %lld", v->variant->variant.name, (long long)r->step);
+    fprintf(out, "{\"variant\": \"%s\", \"step\": %lld", v->variant->name, (long long)r->step);
     write_number(out, "loss", r->loss);
     write_number(out, "grad_norm", r->grad_norm);
     fprintf(out, ", \"learning_rate\": %.17g", r->learning_rate);

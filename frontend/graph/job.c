@@ -2,6 +2,7 @@
 #include "frontend/graph/job.h"
 
 #include "frontend/graph/job_data.h"
+#include "frontend/graph/job_grid.h"
 #include "frontend/graph/job_pack.h"
 #include "frontend/graph/kind.h"
 
@@ -190,24 +191,94 @@ static GfStatus select_variants(Selection *s, const cJSON *own)
 
 /* ---- loading variants ---- */
 
-static GfStatus load_variant(GfJob *job, GfJobVariant *to, const Wanted *wanted, GfDiags *diags)
+/* Where a variant's training arguments are given; the last one counts. */
+enum { SOURCES = 4 };
+
+static void list_sources(const GfJob *job, const GfVariant *variant, const Wanted *wanted, GfTrainingSource *sources)
 {
-    const cJSON *sets = gf_json_find(&job->sets, job->sets.root, "training");
+    sources[0] = (GfTrainingSource){&job->doc, gf_json_find(&job->doc, job->doc.root, "training")};
+    sources[1] = (GfTrainingSource){&variant->doc, variant->training};
+    sources[2] = (GfTrainingSource){&job->doc, wanted->training};
+    sources[3] = (GfTrainingSource){&job->sets, gf_json_find(&job->sets, job->sets.root, "training")};
+}
+
+static GfStatus check_name(const GfJob *job, const GfJobVariant *to, const Wanted *wanted, GfDiags *diags)
+{
+    for (const GfJobVariant *v = job->variants; v < to; v++) {
+        if (strcmp(v->name, to->name) == 0)
+            return gf_fail(diags, gf_json_loc(&job->doc, wanted->node), GF_ERR_NAME,
+                           "two variants are called '%s'; their results would share a folder", v->name);
+    }
+    return GF_OK;
+}
+
+static GfStatus find_grid(GfJob *job, const GfTrainingSource *sources, GfGrid *grid, GfDiags *diags)
+{
+    const cJSON *seeds = gf_json_find(&job->doc, job->doc.root, "seeds");
+    return gf_grid_find(grid, &job->arena, sources, SOURCES, &job->doc, seeds, diags);
+}
+
+/* One run of a variant: a setting and a seed. */
+static GfStatus load_run(GfJob *job, const Wanted *wanted, size_t run, GfDiags *diags)
+{
+    GfTrainingSource sources[SOURCES];
+    GfGrid grid;
+    GfJobVariant *to = &job->variants[job->variant_count];
+    const char *setting, *seed;
 
     GF_TRY(open_variant(job, &to->variant, wanted, diags));
     job->variant_count++;
     to->own_training = wanted->training;
     to->training = gf_training_defaults;
-    GF_TRY(gf_training_read(&to->training, &job->doc, gf_json_find(&job->doc, job->doc.root, "training"), diags));
-    GF_TRY(gf_training_read(&to->training, &to->variant.doc, to->variant.training, diags));
-    GF_TRY(gf_training_read(&to->training, &job->doc, wanted->training, diags));
-    GF_TRY(gf_training_read(&to->training, &job->sets, sets, diags));
-    for (GfJobVariant *v = job->variants; v < to; v++) {
-        if (strcmp(v->variant.name, to->variant.name) == 0)
-            return gf_fail(diags, gf_json_loc(&job->doc, wanted->node), GF_ERR_NAME,
-                           "two variants are called '%s'; their results would share a folder", v->variant.name);
-    }
+    list_sources(job, &to->variant, wanted, sources);
+    for (size_t i = 0; i < SOURCES; i++)
+        GF_TRY(gf_training_read_single(&to->training, sources[i].doc, sources[i].object, diags));
+    GF_TRY(find_grid(job, sources, &grid, diags));
+    GF_TRY(gf_grid_apply(&grid, run, &to->training, &job->arena, &setting, &seed, diags));
+    to->group = gf_arena_printf(&job->arena, "%s%s", to->variant.name, setting);
+    to->name = to->group ? gf_arena_printf(&job->arena, "%s%s", to->group, seed) : NULL;
+    if (!to->name)
+        return gf_fail_memory(diags);
+    GF_TRY(check_name(job, to, wanted, diags));
     return gf_training_finish(&to->training, gf_json_loc(&job->doc, wanted->node), diags);
+}
+
+static GfStatus reserve_runs(GfJob *job, size_t more, GfDiags *diags)
+{
+    size_t count = job->variant_count + more;
+    GfJobVariant *list = GF_NEW_ARRAY(&job->arena, GfJobVariant, count + 1);
+
+    if (!list)
+        return gf_fail_memory(diags);
+    if (job->variant_count)
+        memcpy(list, job->variants, job->variant_count * sizeof *list);
+    job->variants = list;
+    return GF_OK;
+}
+
+static GfStatus count_runs(GfJob *job, const Wanted *wanted, size_t *runs, GfDiags *diags)
+{
+    GfTrainingSource sources[SOURCES];
+    GfVariant variant;
+    GfGrid grid;
+
+    GF_TRY(open_variant(job, &variant, wanted, diags));
+    list_sources(job, &variant, wanted, sources);
+    GfStatus status = find_grid(job, sources, &grid, diags);
+    *runs = grid.runs;
+    gf_variant_close(&variant);
+    return status;
+}
+
+static GfStatus load_variant(GfJob *job, const Wanted *wanted, GfDiags *diags)
+{
+    size_t runs;
+
+    GF_TRY(count_runs(job, wanted, &runs, diags));
+    GF_TRY(reserve_runs(job, runs, diags));
+    for (size_t run = 0; run < runs; run++)
+        GF_TRY(load_run(job, wanted, run, diags));
+    return GF_OK;
 }
 
 static GfStatus load_variants(GfJob *job, const cJSON *own, GfDiags *diags)
@@ -215,11 +286,8 @@ static GfStatus load_variants(GfJob *job, const cJSON *own, GfDiags *diags)
     Selection s = {.job = job, .diags = diags};
 
     GF_TRY(select_variants(&s, own));
-    job->variants = GF_NEW_ARRAY(&job->arena, GfJobVariant, s.count + 1);
-    if (!job->variants)
-        return gf_fail_memory(diags);
     for (size_t i = 0; i < s.count; i++)
-        GF_TRY(load_variant(job, &job->variants[i], &s.wanted[i], diags));
+        GF_TRY(load_variant(job, &s.wanted[i], diags));
     if (s.count)
         return GF_OK;
     return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_KEY, "the job has no variants");
@@ -230,7 +298,7 @@ static GfStatus load_variants(GfJob *job, const cJSON *own, GfDiags *diags)
 static GfStatus check_keys(const GfJob *job, GfDiags *diags)
 {
     static const char *const keys[] = {"job",  "about",    "model",    "checkpoint", "tokenizer", "config",
-                                       "data", "variants", "training", "device",     "threads"};
+                                       "data", "variants", "training", "seeds",      "device",    "threads"};
 
     GF_TRY(gf_kind_check(&job->doc, GF_KIND_JOB, diags));
     if (!gf_json_find(&job->doc, job->doc.root, "model") && !gf_json_find(&job->doc, job->doc.root, "data"))
@@ -268,7 +336,7 @@ static GfStatus read_training(GfJob *job, GfDiags *diags)
     const cJSON *training = gf_json_find(&job->doc, job->doc.root, "training");
 
     job->training = gf_training_defaults;
-    GF_TRY(gf_training_read(&job->training, &job->doc, training, diags));
+    GF_TRY(gf_training_read_single(&job->training, &job->doc, training, diags));
     return gf_training_finish(&job->training, gf_json_loc(&job->doc, training), diags);
 }
 

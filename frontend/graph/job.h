@@ -13,6 +13,7 @@
  *     },
  *     "variants": ["../variants/full.json", {"file": "../variants/lora.json", "training": {"learning_rate": 5e-4}}],
  *     "training": {...},                       training.h
+ *     "seeds": [1, 2, 3],                      runs of each variant, see job_grid.h
  *     "device": "cuda:0", "threads": 2         absent: a CUDA device if there is one, else the CPU
  *   }
  *
@@ -52,7 +53,10 @@ typedef struct GfJobData {
     GfJobGenerate generate;
 } GfJobData;
 
+/* A run of a variant. */
 typedef struct GfJobVariant {
+    const char *name;  /* of its folder: "lora", "lora-learning_rate=5e-05-seed=2" */
+    const char *group; /* the same without the seed: runs to be averaged share it */
     GfVariant variant;
     GfTraining training;       /* the job's with the variant's laid over it */
     const cJSON *own_training; /* "training" of its item in the job's list, in the job's document; NULL: none */
@@ -73,8 +77,8 @@ typedef struct GfJob {
     const char *tokenizer;  /* NULL: the checkpoint's */
     const cJSON *config;    /* in doc, or NULL: a source of gf_model_load */
     GfJobData data;
-    GfTraining training; /* the job's own */
-    GfJobVariant *variants;
+    GfTraining training;    /* the job's own */
+    GfJobVariant *variants; /* their runs, one each where nothing is a list */
     size_t variant_count;
     const char *device; /* "cpu", "cuda", "cuda:1"; NULL: not given */
     int64_t threads;    /* 0: one a core */

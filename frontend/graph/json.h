@@ -92,6 +92,12 @@ GfStatus gf_json_as_bool(const GfJson *doc, const cJSON *node, const char *what,
 GfStatus gf_json_as_object(const GfJson *doc, const cJSON *node, const char *what, const cJSON **out, GfDiags *diags);
 GfStatus gf_json_as_array(const GfJson *doc, const cJSON *node, const char *what, const cJSON **out, GfDiags *diags);
 
+/* Numbers with lowest <= value <= highest; `what` is the key, for errors. */
+GfStatus gf_json_as_int_in(const GfJson *doc, const cJSON *node, const char *what, int64_t lowest, int64_t highest,
+                           int64_t *out, GfDiags *diags);
+GfStatus gf_json_as_number_in(const GfJson *doc, const cJSON *node, const char *what, double lowest, double highest,
+                              double *out, GfDiags *diags);
+
 /* Every key of `object` is one of `allowed`; `what` names the object ("training").  Every
  * unknown key is reported, with the closest allowed one or the list.  NULL has no keys.
  * Errors: GF_ERR_KEY, GF_ERR_VALUE when it is not an object. */

@@ -169,36 +169,46 @@ GfStatus gf_json_get_array(const GfJson *doc, const cJSON *object, const char *k
     return node ? gf_json_as_array(doc, node, NULL, out, diags) : GF_OK;
 }
 
-GfStatus gf_json_get_int_in(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, int64_t lowest,
-                            int64_t highest, int64_t *out, GfDiags *diags)
+GfStatus gf_json_as_int_in(const GfJson *doc, const cJSON *node, const char *what, int64_t lowest, int64_t highest,
+                           int64_t *out, GfDiags *diags)
 {
     int64_t value = 0;
-    const cJSON *node;
-    GF_TRY(member(doc, object, key, need, &node, diags));
-    if (!node)
-        return GF_OK;
+
     GF_TRY(gf_json_as_int(doc, node, NULL, &value, diags));
     if (value < lowest || value > highest)
-        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be from %lld to %lld, found %lld", key,
+        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be from %lld to %lld, found %lld", what,
                        (long long)lowest, (long long)highest, (long long)value);
     *out = value;
     return GF_OK;
 }
 
+GfStatus gf_json_as_number_in(const GfJson *doc, const cJSON *node, const char *what, double lowest, double highest,
+                              double *out, GfDiags *diags)
+{
+    double value = 0;
+
+    GF_TRY(gf_json_as_number(doc, node, NULL, &value, diags));
+    if (!(value >= lowest && value <= highest))
+        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be from %g to %g, found %g", what,
+                       lowest, highest, value);
+    *out = value;
+    return GF_OK;
+}
+
+GfStatus gf_json_get_int_in(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, int64_t lowest,
+                            int64_t highest, int64_t *out, GfDiags *diags)
+{
+    const cJSON *node;
+    GF_TRY(member(doc, object, key, need, &node, diags));
+    return node ? gf_json_as_int_in(doc, node, key, lowest, highest, out, diags) : GF_OK;
+}
+
 GfStatus gf_json_get_number_in(const GfJson *doc, const cJSON *object, const char *key, GfJsonNeed need, double lowest,
                                double highest, double *out, GfDiags *diags)
 {
-    double value = 0;
     const cJSON *node;
     GF_TRY(member(doc, object, key, need, &node, diags));
-    if (!node)
-        return GF_OK;
-    GF_TRY(gf_json_as_number(doc, node, NULL, &value, diags));
-    if (!(value >= lowest && value <= highest))
-        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be from %g to %g, found %g", key, lowest,
-                       highest, value);
-    *out = value;
-    return GF_OK;
+    return node ? gf_json_as_number_in(doc, node, key, lowest, highest, out, diags) : GF_OK;
 }
 
 /* ---- keys ---- */

@@ -42,20 +42,20 @@ static const Row rows[] = {
 };
 
 /* The index of a string among `words`, which a string node must be. */
-static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *const *words, size_t count, size_t *index,
-                            GfDiags *diags)
+static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *key, const char *const *words,
+                            size_t count, size_t *index, GfDiags *diags)
 {
     GfText list = {.arena = &diags->arena};
     const char *text = NULL;
 
-    GF_TRY(gf_json_as_string(doc, node, node->string, &text, diags));
+    GF_TRY(gf_json_as_string(doc, node, key, &text, diags));
     for (*index = 0; *index < count; ++*index) {
         if (strcmp(text, words[*index]) == 0)
             return GF_OK;
     }
     for (size_t i = 0; i < count; i++)
         gf_text_add(&list, "%s\"%s\"", i ? ", " : "", words[i]);
-    return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be one of %s, found \"%s\"", node->string,
+    return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "'%s' must be one of %s, found \"%s\"", key,
                    gf_text_str(&list), text);
 }
 
@@ -63,49 +63,55 @@ static GfStatus read_choice(const GfJson *doc, const cJSON *node, const char *co
 static const char *const strategy_words[] = {
     [GF_STRATEGY_NO] = "no", [GF_STRATEGY_STEPS] = "steps", [GF_STRATEGY_EPOCH] = "epoch", [GF_STRATEGY_BEST] = "best"};
 
-static GfStatus read_strategy(const GfJson *doc, const cJSON *node, GfStrategy *out, GfDiags *diags)
+static GfStatus read_strategy(const GfJson *doc, const cJSON *node, const char *key, GfStrategy *out, GfDiags *diags)
 {
     size_t index = 0, count = COUNT(strategy_words);
 
-    if (strcmp(node->string, "save_strategy") != 0)
+    if (strcmp(key, "save_strategy") != 0)
         count--; /* "best" */
-    GF_TRY(read_choice(doc, node, strategy_words, count, &index, diags));
+    GF_TRY(read_choice(doc, node, key, strategy_words, count, &index, diags));
     *out = (GfStrategy)index;
     return GF_OK;
 }
 
-static GfStatus read_maybe(const GfJson *doc, const cJSON *object, const char *name, GfMaybe *out, GfDiags *diags)
+static GfStatus read_maybe(const GfJson *doc, const cJSON *node, const char *key, GfMaybe *out, GfDiags *diags)
 {
     bool yes = false;
 
-    GF_TRY(gf_json_get_bool(doc, object, name, GF_REQUIRED, &yes, diags));
+    GF_TRY(gf_json_as_bool(doc, node, key, &yes, diags));
     *out = yes ? GF_MAYBE_YES : GF_MAYBE_NO;
     return GF_OK;
 }
 
-static GfStatus read_row(GfTraining *t, const Row *row, const GfJson *doc, const cJSON *object, GfDiags *diags)
+static GfStatus check_scheduler(const GfJson *doc, const cJSON *node, GfDiags *diags)
 {
-    const cJSON *node = gf_json_find(doc, object, row->name);
+    static const char *const words[] = {"linear", "cosine", "constant", "constant_with_warmup"};
+    size_t index;
+
+    return read_choice(doc, node, "lr_scheduler_type", words, COUNT(words), &index, diags);
+}
+
+static GfStatus read_value(GfTraining *t, const Row *row, const GfJson *doc, const cJSON *node, GfDiags *diags)
+{
     void *field = (char *)t + row->offset;
 
-    if (!node || cJSON_IsNull(node))
-        return GF_OK;
     switch (row->kind) {
     case KIND_INT:
-        return gf_json_get_int_in(doc, object, row->name, GF_REQUIRED, (int64_t)row->lowest, (int64_t)row->highest,
-                                  (int64_t *)field, diags);
+        return gf_json_as_int_in(doc, node, row->name, (int64_t)row->lowest, (int64_t)row->highest, (int64_t *)field,
+                                 diags);
     case KIND_NUMBER:
-        return gf_json_get_number_in(doc, object, row->name, GF_REQUIRED, row->lowest, row->highest, (double *)field,
-                                     diags);
+        return gf_json_as_number_in(doc, node, row->name, row->lowest, row->highest, (double *)field, diags);
     case KIND_BOOL:
-        return gf_json_get_bool(doc, object, row->name, GF_REQUIRED, (bool *)field, diags);
+        return gf_json_as_bool(doc, node, row->name, (bool *)field, diags);
     case KIND_STRATEGY:
-        return read_strategy(doc, node, (GfStrategy *)field, diags);
+        return read_strategy(doc, node, row->name, (GfStrategy *)field, diags);
     case KIND_MAYBE:
-        return read_maybe(doc, object, row->name, (GfMaybe *)field, diags);
+        return read_maybe(doc, node, row->name, (GfMaybe *)field, diags);
     case KIND_WORD:
         break;
     }
+    if (strcmp(row->name, "lr_scheduler_type") == 0)
+        GF_TRY(check_scheduler(doc, node, diags));
     return gf_json_as_string(doc, node, row->name, (const char **)field, diags);
 }
 
@@ -130,29 +136,51 @@ static GfStatus read_report_to(GfTraining *t, const GfJson *doc, const cJSON *ob
     return GF_OK;
 }
 
-static GfStatus check_scheduler(const GfJson *doc, const cJSON *object, GfDiags *diags)
+static GfStatus check_keys(const GfJson *doc, const cJSON *object, GfDiags *diags)
 {
-    static const char *const words[] = {"linear", "cosine", "constant", "constant_with_warmup"};
-    const cJSON *node = gf_json_find(doc, object, "lr_scheduler_type");
-    size_t index;
+    const char *names[COUNT(rows) + 1];
 
-    return node && !cJSON_IsNull(node) ? read_choice(doc, node, words, COUNT(words), &index, diags) : GF_OK;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        names[i] = rows[i].name;
+    names[COUNT(rows)] = "report_to";
+    return gf_json_check_keys(doc, object, names, COUNT(names), "training", diags);
+}
+
+static GfStatus read_object(GfTraining *t, const GfJson *doc, const cJSON *object, bool lists, GfDiags *diags)
+{
+    if (!object)
+        return GF_OK;
+    GF_TRY(check_keys(doc, object, diags));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const cJSON *node = gf_json_find(doc, object, rows[i].name);
+        if (node && !cJSON_IsNull(node) && !(lists && cJSON_IsArray(node)))
+            GF_TRY(read_value(t, &rows[i], doc, node, diags));
+    }
+    return read_report_to(t, doc, object, diags);
 }
 
 GfStatus gf_training_read(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags)
 {
-    const char *names[COUNT(rows) + 1];
+    return read_object(training, doc, object, false, diags);
+}
 
-    if (!object)
-        return GF_OK;
+GfStatus gf_training_read_single(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags)
+{
+    return read_object(training, doc, object, true, diags);
+}
+
+GfStatus gf_training_read_key(GfTraining *training, const char *key, const GfJson *doc, const cJSON *node,
+                              GfDiags *diags)
+{
     for (size_t i = 0; i < COUNT(rows); i++)
-        names[i] = rows[i].name;
-    names[COUNT(rows)] = "report_to";
-    GF_TRY(gf_json_check_keys(doc, object, names, COUNT(names), "training", diags));
-    for (size_t i = 0; i < COUNT(rows); i++)
-        GF_TRY(read_row(training, &rows[i], doc, object, diags));
-    GF_TRY(check_scheduler(doc, object, diags));
-    return read_report_to(training, doc, object, diags);
+        if (strcmp(rows[i].name, key) == 0)
+            return read_value(training, &rows[i], doc, node, diags);
+    return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_KEY, "'%s' is no training argument", key);
+}
+
+const char *gf_training_key(size_t index)
+{
+    return index < COUNT(rows) ? rows[index].name : NULL;
 }
 
 static bool is_loss(const char *metric)

@@ -87,6 +87,16 @@ GfStatus gf_training_read(GfTraining *training, const GfJson *doc, const cJSON *
 /* Add the arguments as members of a JSON object: "output_dir": "results", ... "report_to": [] */
 void gf_training_print(GfText *text, const GfTraining *training, const char *separator);
 
+/* The same, but a list of values is left alone: it stands for several runs, see job_grid.h. */
+GfStatus gf_training_read_single(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags);
+
+/* One argument from a node, which may be an item of a list. */
+GfStatus gf_training_read_key(GfTraining *training, const char *key, const GfJson *doc, const cJSON *node,
+                              GfDiags *diags);
+
+/* The names of the arguments that a list may be given for; NULL behind the last one. */
+const char *gf_training_key(size_t index);
+
 /* What only the whole can say: how a best model is found, and that it can be.
  * Settles greater_is_better and metric_for_best_model ("eval_loss" when open).
  * Errors, at `loc`: GF_ERR_VALUE. */

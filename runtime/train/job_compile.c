@@ -74,7 +74,7 @@ static GfStatus compile_variant(Compile *c, const GfJobVariant *v)
     GfStepsOptions options = {
         .model = &c->model, .variant = &v->variant, .training = &v->training, .backend = c->backend};
 
-    out->name = gf_arena_strdup(&f->arena, v->variant.name);
+    out->name = gf_arena_strdup(&f->arena, v->name);
     GF_TRY(plan(c, &v->training, &out->limits));
     options.train = out->limits.train;
     options.evaluate = out->limits.evaluate;

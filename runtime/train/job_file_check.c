@@ -29,7 +29,7 @@ static GfStatus is_compiled(const GfJobFile *f, const GfJob *job, bool *yes, GfD
     GfStatus status = GF_OK;
     for (size_t i = 0; status == GF_OK && i < job->variant_count; i++) {
         const GfJobVariant *v = &job->variants[i];
-        const GfJobFileVariant *in_file = gf_job_file_variant(f, v->variant.name);
+        const GfJobFileVariant *in_file = gf_job_file_variant(f, v->name);
         if (!in_file)
             continue;
         status = gf_job_file_passes(&v->variant, &v->training, &in_file->programs, &scratch, passes, diags);
@@ -86,8 +86,8 @@ static GfStatus check_job(const GfJobFile *f, const GfSet *sets, size_t count, c
     bool same;
 
     for (size_t i = 0; i < job->variant_count; i++)
-        if (!gf_job_file_variant(f, job->variants[i].variant.name))
-            return fail_variant(f, job->variants[i].variant.name, diags);
+        if (!gf_job_file_variant(f, job->variants[i].name))
+            return fail_variant(f, job->variants[i].name, diags);
     GF_TRY(is_compiled(f, job, &same, diags));
     return same ? GF_OK : fail_setting(f, sets, count, diags);
 }

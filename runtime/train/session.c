@@ -72,7 +72,7 @@ static GfStatus probe_output(GfSession *s, const GfJobVariant *v, const char *fo
 
     if (!*folder)
         return gf_fail(diags, loc, GF_ERR_VALUE, "output_dir is empty: name a folder for what is trained");
-    const char *path = v ? gf_path_join(&s->arena, folder, v->variant.name) : folder;
+    const char *path = v ? gf_path_join(&s->arena, folder, v->name) : folder;
     return path ? gf_folder_probe(path, loc, diags) : gf_fail_memory(diags);
 }
 
@@ -83,7 +83,7 @@ static GfStatus probe_logging(GfSession *s, const GfJobVariant *v, GfDiags *diag
 
     if (!v->training.tensorboard || !*folder)
         return GF_OK;
-    const char *path = gf_path_join(&s->arena, folder, v->variant.name);
+    const char *path = gf_path_join(&s->arena, folder, v->name);
     return path ? gf_folder_probe(path, folder_loc(s->job, &v->variant, "logging_dir", folder), diags)
                 : gf_fail_memory(diags);
 }
@@ -105,7 +105,7 @@ static GfStatus fail_overwrite(const char *folder, bool finished, int64_t step, 
 /* Nothing that was trained is lost unless somebody says so. */
 static GfStatus check_earlier(GfSession *s, const GfJobVariant *v, GfDiags *diags)
 {
-    const char *folder = gf_path_join(&s->arena, v->training.output_dir, v->variant.name);
+    const char *folder = gf_path_join(&s->arena, v->training.output_dir, v->name);
     const char *results = folder ? gf_path_join(&s->arena, folder, "results.json") : NULL;
     int64_t *steps;
     size_t count;
@@ -132,7 +132,7 @@ static GfStatus find_resumed(GfSession *s, GfDiags *diags)
         *slash = '\0';
     for (size_t i = 0; slash && i < s->job->variant_count; i++) {
         const GfJobVariant *v = &s->job->variants[i];
-        const char *folder = gf_path_join(&s->arena, v->training.output_dir, v->variant.name);
+        const char *folder = gf_path_join(&s->arena, v->training.output_dir, v->name);
         char *real = folder ? realpath(folder, NULL) : NULL;
         if (real && strcmp(real, given) == 0)
             s->resumed = (int)i;

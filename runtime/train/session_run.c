@@ -53,7 +53,7 @@ static GfStatus compile(Run *run)
                               .evaluate = limits.evaluate};
 
     if (s->options.file)
-        options.programs = &gf_job_file_variant(s->options.file, run->variant->variant.name)->programs;
+        options.programs = &gf_job_file_variant(s->options.file, run->variant->name)->programs;
     return gf_steps_new(&run->steps, &options, run->diags);
 }
 
@@ -98,7 +98,7 @@ static void on_entry(void *self, const GfLogEntry *entry)
 static GfStatus start_logs(Run *run)
 {
     const GfTraining *t = &run->variant->training;
-    const char *folder = t->tensorboard ? gf_event_log_folder(&run->arena, t, run->variant->variant.name) : NULL;
+    const char *folder = t->tensorboard ? gf_event_log_folder(&run->arena, t, run->variant->name) : NULL;
 
     gf_history_init(&run->history, &run->arena, t, run->trainer.batcher.batches);
     run->history.listener = (GfLogListener){.self = run, .entry = on_entry};
@@ -199,7 +199,7 @@ static GfStatus train(Run *run)
 {
     const GfSession *s = run->session;
     GfTrainEvents events = {.self = run, .step = on_step, .epoch = on_epoch, .save = on_save};
-    GfTrainerOptions options = {.name = run->variant->variant.name,
+    GfTrainerOptions options = {.name = run->variant->name,
                                 .training = &run->variant->training,
                                 .steps = &run->steps,
                                 .train = split_of(s, GF_SPLIT_TRAIN),
@@ -306,7 +306,7 @@ GfStatus gf_session_train(GfSession *s, size_t index, const GfSessionEvents *eve
                .result = result,
                .diags = diags};
 
-    *result = (GfVariantResult){.name = run.variant->variant.name, .started = time(NULL)};
+    *result = (GfVariantResult){.name = run.variant->name, .started = time(NULL)};
     gf_arena_init(&run.arena, s->arena.allocator);
     GfStatus status = run_variant(&run);
     GfStatus logged = gf_event_log_close(&run.log);
