@@ -119,6 +119,7 @@ const GfTarget gf_target_cuda = {
     .prologue_rows = 32,
     .alignment = 256,
     .rounded_products = true,
+    .joins_launches = true,
 };
 
 /* "cpu:x86-64-v3": the cpu, but not the one at hand. */

@@ -42,6 +42,13 @@ typedef struct GfRegion {
 /* Cut `g` (fused) into regions in an order that respects all uses.  In `arena`. */
 GfStatus gf_schedule(const GfGraph *g, GfArena *arena, GfRegion **regions, uint32_t *count, GfDiags *diags);
 
+typedef struct GfLaunchBatch GfLaunchBatch;
+
+/* Batches of the regions in order: neighbours of equal structure of which none reads or
+ * writes memory that another writes.  Inputs and outputs are planned.  In `arena`. */
+GfStatus gf_batch_regions(const GfGraph *g, const GfRegion *regions, uint32_t count, GfArena *arena,
+                          GfLaunchBatch **batches, uint32_t *batch_count, GfDiags *diags);
+
 /* ---- programs ------------------------------------------------------------- */
 
 typedef enum GfTensorKind { GF_TENSOR_INPUT, GF_TENSOR_PARAM, GF_TENSOR_STATE } GfTensorKind;
@@ -86,6 +93,12 @@ typedef struct GfLaunch {
     GfWork work;
 } GfLaunch;
 
+/* Neighbouring launches of one kernel that do not wait for each other: a device
+ * with block kernels runs them as one. */
+struct GfLaunchBatch {
+    uint32_t first, count; /* launches; count > 1 only of a batched kernel */
+};
+
 /* A CPU kernel runs tasks [begin, end) of a launch.  `sizes` are the symbols;
  * `scratch` is memory of the calling thread, 64-byte aligned. */
 typedef void (*GfCpuKernel)(void *const *buffers, const int64_t *sizes, const int64_t *scalars, int64_t begin,
@@ -98,18 +111,22 @@ typedef void (*GfCpuKernel)(void *const *buffers, const int64_t *sizes, const in
  *   batched  NAME(const record *batch, int count, const long long *sizes):
  *            a record is {buffers..., scalars..., first}, 8 bytes each, `first`
  *            the first block of its launch, ascending from 0; a launch that
- *            stands alone is a batch of one
+ *            stands alone is a batch of one.  Launches that share a batch have
+ *            constant work.
+ *   stacked  as batched, but launch y of a batch is row y of a grid of two
+ *            dimensions: all have the same work, `first` is not read, `splits`
+ *            as of a plain one
  *
- * Blocks past the tasks of the actual sizes do nothing: a grid may be larger. */
+ * Blocks past the tasks of the actual sizes do nothing: a grid may be larger along x. */
 typedef struct GfBlockKernel {
     const void *image; /* machine code (a cubin); NULL: not of such a device */
     size_t image_size;
-    const char *source; /* its text; may be NULL when it comes from a file */
-    const char *origin; /* the nodes of the first launch that it was written for: "h.sum h.out" */
-    uint32_t threads;   /* of a block */
-    uint32_t shared;    /* bytes of dynamic shared memory */
-    uint32_t splits;    /* at least 1 */
-    bool batched;
+    const char *source;    /* its text; may be NULL when it comes from a file */
+    const char *origin;    /* the nodes of the first launch that it was written for: "h.sum h.out" */
+    uint32_t threads;      /* of a block */
+    uint32_t shared;       /* bytes of dynamic shared memory */
+    uint32_t splits;       /* at least 1 */
+    bool batched, stacked; /* stacked: batched, too */
     uint32_t registers, static_shared, spills; /* what the compiler says: a thread's; bytes; bytes */
 } GfBlockKernel;
 
@@ -148,6 +165,8 @@ typedef struct GfProgram {
     uint32_t prepare_count;
     GfLaunch *launches; /* every step */
     uint32_t launch_count;
+    GfLaunchBatch *batches; /* of the launches, in order: what runs as one; of block kernels, else none */
+    uint32_t batch_count;
     GfCopy *copies;
     uint32_t copy_count;
     GfOutput *outputs;

@@ -1,122 +1,11 @@
 /* schedule.c -- kernels of a fused graph as regions.  See codegen.h.
  *
  * Order, inputs and outputs are those of gf_kernel_order, kind and domain those
- * of gf_kernel_form: the passes have planned with the same two.  Added here is
- * the structure, a text that regions share exactly if one kernel serves both:
- *
- *   tile(tokens,seqs)
- *   %0 : f32[tokens,768]
- *   %1 : f32[768,768]
- *   %2 = linear %0, %1 : f32[tokens,768]
- *   %3 = dropout %2, %1 {p = 0.1} : f32[tokens,768]
- *   out %3
- *
- * Names give way to numbers, `key` is left out (a scalar of the launch), and in
- * flat regions the domain is [*]: the code does not depend on its size.
+ * of gf_kernel_form, the text that says which regions share a kernel is that of
+ * gf_kernel_structure: the passes have planned with the same three.
  */
 #include "codegen/codegen.h"
 #include "ir/kernel.h"
-
-#include <inttypes.h>
-#include <string.h>
-
-/* ---- structure ---------------------------------------------------------------------- */
-
-static const char *const kind_texts[] = {
-    [GF_REGION_TILE] = "tile",     [GF_REGION_ROW] = "row",       [GF_REGION_FLAT] = "flat",
-    [GF_REGION_COLSUM] = "colsum", [GF_REGION_OPAQUE] = "opaque",
-};
-
-static void add_header(const GfGraph *g, const GfRegion *r, GfText *out)
-{
-    gf_text_add(out, "%s(", kind_texts[r->kind]);
-    for (uint32_t i = 0; i < g->symbol_count; i++)
-        gf_text_add(out, "%s%s", i ? "," : "", g->symbols[i]);
-    gf_text_add(out, ")\n");
-}
-
-static void add_type(const GfGraph *g, const GfRegion *r, const GfType *type, GfText *out)
-{
-    if (r->kind == GF_REGION_FLAT && type->rank && gf_type_eq(type, &r->type))
-        gf_text_add(out, "%s[*]", gf_dtype_text(type->dtype));
-    else
-        gf_type_print(g, type, out);
-}
-
-/* Inputs come first, then the results of the nodes, in order. */
-static uint32_t number_of(const GfRegion *r, const GfValue *v)
-{
-    uint32_t number = r->input_count;
-
-    for (uint32_t i = 0; i < r->input_count; i++) {
-        if (r->inputs[i] == v)
-            return i;
-    }
-    for (uint32_t i = 0; i < r->node_count && r->nodes[i] != v->node; i++)
-        number += r->nodes[i]->result_count;
-    return number + v->index;
-}
-
-static void add_attr(const GfAttr *a, bool first, GfText *out)
-{
-    gf_text_add(out, "%s%s = ", first ? " {" : ", ", a->key);
-    if (a->kind == GF_ATTR_INT)
-        gf_text_add(out, "%" PRId64, a->i);
-    else if (a->kind == GF_ATTR_FLOAT)
-        gf_text_add(out, "%.17g", a->f);
-    else
-        gf_text_add(out, "\"%s\"", a->s ? a->s : "");
-}
-
-/* Not of the structure: keys, and words that were not said. */
-static bool is_left_out(const GfAttr *a)
-{
-    return strcmp(a->key, "key") == 0 || (a->kind == GF_ATTR_STRING && (!a->s || !*a->s));
-}
-
-static void add_attrs(const GfNode *n, GfText *out)
-{
-    bool first = true;
-
-    for (uint32_t i = 0; i < n->attr_count; i++) {
-        if (is_left_out(&n->attrs[i]))
-            continue;
-        add_attr(&n->attrs[i], first, out);
-        first = false;
-    }
-    gf_text_add(out, first ? "" : "}");
-}
-
-static void add_node(const GfGraph *g, const GfRegion *r, const GfNode *n, GfText *out)
-{
-    gf_text_add(out, "%%%u = %s", number_of(r, &n->results[0]), gf_op_text(n->op));
-    for (uint32_t i = 0; i < n->operand_count; i++)
-        gf_text_add(out, "%s%%%u", i ? ", " : " ", number_of(r, gf_operand(n, i)));
-    add_attrs(n, out);
-    for (uint32_t i = 0; i < n->result_count; i++) {
-        gf_text_add(out, i ? ", " : " : ");
-        add_type(g, r, &n->results[i].type, out);
-    }
-    gf_text_add(out, "\n");
-}
-
-static const char *structure_of(const GfGraph *g, const GfRegion *r, GfArena *arena)
-{
-    GfText out = {.arena = arena};
-
-    add_header(g, r, &out);
-    for (uint32_t i = 0; i < r->input_count; i++) {
-        gf_text_add(&out, "%%%u : ", i);
-        add_type(g, r, &r->inputs[i]->type, &out);
-        gf_text_add(&out, "\n");
-    }
-    for (uint32_t i = 0; i < r->node_count; i++)
-        add_node(g, r, r->nodes[i], &out);
-    for (uint32_t i = 0; i < r->output_count; i++)
-        gf_text_add(&out, "%s%%%u", i ? ", " : "out ", number_of(r, r->outputs[i]));
-    gf_text_add(&out, "\n");
-    return gf_text_str(&out);
-}
 
 /* ---- regions -------------------------------------------------------------------------- */
 
@@ -165,7 +54,7 @@ static GfStatus make_region(const GfGraph *g, const GfKernelNodes *k, GfArena *a
                     .output_count = k->output_count};
     GF_TRY(set_form(r, k, diags));
     GF_TRY(list_random(r, arena, diags));
-    r->structure = structure_of(g, r, arena);
+    r->structure = gf_kernel_structure(g, k, arena);
     return arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 

@@ -72,6 +72,29 @@ typedef struct GfKernelNodes {
  *         GF_ERR_VERIFY  kernels wait for each other (invariant 10) */
 GfStatus gf_kernel_order(const GfGraph *g, GfArena *arena, GfKernelNodes **kernels, uint32_t *count, GfDiags *diags);
 
+/* Canonical text, in `arena`: kernels of equal structure share their code.  Inputs
+ * and results are numbered, keys of random ops left out (scalars of the launch).
+ * NULL: the nodes fit no kernel, or memory ran out (arena->failed). */
+const char *gf_kernel_structure(const GfGraph *g, const GfKernelNodes *k, GfArena *arena);
+
+/* Launches of the kernel's code may run as one: FLAT kernels of different sizes share
+ * code, so each one's number of elements must be known before it runs. */
+bool gf_kernel_joins(const GfKernelNodes *k);
+
+/* The number of the batch of each of `kernels`, which stand in launch order: from 0,
+ * ascending.  A batch is neighbours of equal structure of which none reads what
+ * another writes, nor the old value of a param or state that another updates: they
+ * may run at once.  A target that does not join launches has batches of one.  In
+ * `arena`. */
+GfStatus gf_kernel_batches(const GfGraph *g, const GfKernelNodes *kernels, uint32_t count, const GfTarget *target,
+                           GfArena *arena, uint32_t **batches, GfDiags *diags);
+
+/* The param or state whose new value goes through the slot `u`; NULL: none does. */
+static inline const GfNode *gf_update_target(const GfUse *u)
+{
+    return u->user->op == GF_OP_UPDATE && u == &u->user->operands[1] ? gf_operand(u->user, 0)->node : NULL;
+}
+
 static inline bool gf_makes_code(const GfNode *n)
 {
     return gf_op_info(n->op)->class_ != GF_CLASS_STRUCTURE;

@@ -17,6 +17,7 @@ typedef struct GfTarget {
     int64_t prologue_rows;    /* tallest product that may recompute an elementwise operand b */
     int64_t alignment;        /* bytes, of every planned buffer */
     bool rounded_products;    /* gains from factors rounded to bf16 or tf32 */
+    bool joins_launches;      /* runs neighbouring launches of one kernel that do not wait for each other as one */
 } GfTarget;
 
 #endif

@@ -35,6 +35,7 @@
  * Chen et al., OSDI 2018, section 3.  Tests: tests/golden/fuse/.
  */
 #include "passes/fuse_copies.h"
+#include "passes/place.h"
 
 enum { NEAR = 64 };
 
@@ -185,31 +186,13 @@ static void merge_scalars(Fuse *f)
 
 /* ---- 7. order --------------------------------------------------------------------------------- */
 
-/* Inputs and params first, then kernel after kernel, then what reads results. */
-static void move_nodes(GfGraph *g, const GfKernelNodes *kernels, uint32_t count)
-{
-    for (uint32_t k = 0; k < count; k++) {
-        for (uint32_t i = 0; i < kernels[k].node_count; i++) {
-            kernels[k].nodes[i]->kernel = (int32_t)k;
-            gf_move_before(g, kernels[k].nodes[i], NULL);
-        }
-    }
-    const GfNode *end = count ? kernels[0].nodes[0] : g->first;
-    for (GfNode *n = g->first, *next; n != end; n = next) {
-        next = n->next;
-        if (n->op == GF_OP_UPDATE || n->op == GF_OP_GRAD || n->op == GF_OP_RETURN)
-            gf_move_before(g, n, NULL);
-    }
-}
-
 static GfStatus number_kernels(Fuse *f)
 {
     GfKernelNodes *kernels;
     uint32_t count;
 
     GF_TRY(gf_kernel_order(f->g, f->cx->scratch, &kernels, &count, f->cx->diags));
-    move_nodes(f->g, kernels, count);
-    f->g->next_kernel = (int32_t)count;
+    gf_place_kernels(f->g, kernels, count);
     f->cx->counts[0] = count;
     for (uint32_t k = 0; k < count; k++)
         f->cx->counts[1] += kernels[k].node_count > 1 ? kernels[k].node_count : 0;

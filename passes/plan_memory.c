@@ -15,7 +15,8 @@
  *   2. A value of a FLAT kernel takes over the buffer of an input of its own
  *      type that dies there.
  *   3. A buffer lives from the launch that writes it to the last that reads it,
- *      to the end of the step if update, grad or return read it.
+ *      to the end of the step if update, grad or return read it.  Launches that
+ *      the target runs as one (gf_kernel_batches) count as one here.
  *   4. Offsets: passes/pack.c.
  *
  * Legal because two buffers share bytes only if no launch needs both, save for
@@ -23,13 +24,9 @@
  * O(values^2).  Tests: tests/golden/plan-memory/, tests/unit/test_plan.c.
  */
 #include "ir/kernel.h"
+#include "passes/maxima.h"
 #include "passes/pack.h"
 #include "passes/passes.h"
-
-#include <inttypes.h>
-#include <string.h>
-
-enum { DEFAULT_TOKENS = 4096, DEFAULT_SEQS = 64 };
 
 /* A planned value: the piece whose memory it has. */
 typedef struct Owner {
@@ -42,7 +39,8 @@ typedef struct Plan {
     GfGraph *g;
     GfKernelNodes *kernels;
     uint32_t kernel_count;
-    uint32_t *launch; /* node id -> its launch */
+    uint32_t *batch;  /* kernel -> its batch: what runs at once, see gf_kernel_batches */
+    uint32_t *launch; /* node id -> the batch of its launch */
     Owner *owners;
     GfPiece *pieces;
     uint32_t owner_count, piece_count;
@@ -50,30 +48,6 @@ typedef struct Plan {
 } Plan;
 
 /* ---- sizes ---------------------------------------------------------------------- */
-
-static GfStatus maximum_of(GfPassCtx *cx, const char *symbol, int64_t *size)
-{
-    int64_t standard = strcmp(symbol, "tokens") == 0 ? DEFAULT_TOKENS : strcmp(symbol, "seqs") == 0 ? DEFAULT_SEQS : 0;
-
-    if (!standard) {
-        gf_fail(cx->diags, cx->loc, GF_ERR_PASS, "'plan-memory' does not know the maximum of the symbol '%s'", symbol);
-        gf_note(cx->diags, "it takes maxima of tokens and seqs; other sizes must be constant");
-        return GF_ERR_PASS;
-    }
-    *size = gf_option_i(cx, symbol);
-    if (*size < 0)
-        return gf_fail(cx->diags, cx->loc, GF_ERR_PASS, "'%s' of 'plan-memory' must be positive, not %" PRId64, symbol,
-                       *size);
-    *size = *size ? *size : standard;
-    return GF_OK;
-}
-
-static GfStatus set_maxima(GfPassCtx *cx, GfGraph *g)
-{
-    for (uint32_t i = 0; i < g->symbol_count; i++)
-        GF_TRY(maximum_of(cx, g->symbols[i], &g->plan_sizes[i]));
-    return GF_OK;
-}
 
 /* Bytes of a value at the maxima, aligned; adds them to the total. */
 static GfStatus size_of(Plan *p, const GfValue *v, int64_t *size)
@@ -102,7 +76,7 @@ static void reset_places(GfGraph *g)
     }
 }
 
-/* The last launch that reads `v`; kernel_count stands for the end of the step. */
+/* The last batch that reads `v`; kernel_count stands for the end of the step. */
 static uint32_t last_read(const Plan *p, const GfValue *v)
 {
     uint32_t last = p->launch[v->node->id];
@@ -130,15 +104,16 @@ static bool names_only(const GfUse *u)
     return (u->user->op == GF_OP_UPDATE || u->user->op == GF_OP_GRAD) && u == &u->user->operands[0];
 }
 
-/* Nothing needs the old value of `target` once launch `k` writes the new one, and
- * launch `k` itself reads it, if at all, as `flat` allows. */
-static bool is_free_at(const Plan *p, const GfNode *target, uint32_t k, bool flat)
+/* No launch beside that of kernel `k` or after it reads `v`, nor does the end of the
+ * step; `k` itself only where it may. */
+static bool only_read_by(const Plan *p, const GfValue *v, uint32_t k, bool may_read)
 {
-    for (const GfUse *u = target->results[0].uses; u; u = u->next) {
+    for (const GfUse *u = v->uses; u; u = u->next) {
         if (names_only(u))
             continue;
         uint32_t at = gf_makes_code(u->user) ? p->launch[u->user->id] : p->kernel_count;
-        if (at > k || (at == k && !flat))
+        bool own = u->user->kernel == p->kernels[k].kernel && gf_makes_code(u->user);
+        if (own ? !may_read : at >= p->batch[k])
             return false;
     }
     return true;
@@ -150,7 +125,7 @@ static bool take_target(Plan *p, GfValue *v, uint32_t k, bool flat)
         if (u->user->op != GF_OP_UPDATE || names_only(u))
             continue;
         GfNode *target = gf_operand(u->user, 0)->node;
-        if (!is_free_at(p, target, k, flat))
+        if (!only_read_by(p, &target->results[0], k, flat))
             continue;
         v->place = GF_PLACE_ALIAS;
         v->alias = target;
@@ -177,7 +152,7 @@ static bool take_input(Plan *p, GfValue *v, uint32_t k)
     for (uint32_t i = 0; i < p->kernels[k].input_count; i++) {
         const GfValue *input = p->kernels[k].inputs[i];
         const Owner *o = gf_type_eq(&input->type, &v->type) ? owner_of(p, input) : NULL;
-        if (!o || p->pieces[o->piece].end != k)
+        if (!o || p->pieces[o->piece].end != p->batch[k] || !only_read_by(p, input, k, true))
             continue;
         p->pieces[o->piece].end = last_read(p, v);
         p->owners[p->owner_count++] = (Owner){v, o->piece};
@@ -193,7 +168,7 @@ static GfStatus add_piece(Plan *p, GfValue *v, uint32_t k)
 {
     GfPiece *piece = &p->pieces[p->piece_count];
 
-    *piece = (GfPiece){.start = k, .end = last_read(p, v)};
+    *piece = (GfPiece){.start = p->batch[k], .end = last_read(p, v)};
     GF_TRY(size_of(p, v, &piece->size));
     p->owners[p->owner_count++] = (Owner){v, p->piece_count++};
     return GF_OK;
@@ -218,11 +193,13 @@ static GfStatus plan_init(Plan *p)
     size_t outputs = 0;
 
     GF_TRY(gf_kernel_order(p->g, p->cx->scratch, &p->kernels, &p->kernel_count, p->cx->diags));
+    GF_TRY(
+        gf_kernel_batches(p->g, p->kernels, p->kernel_count, p->cx->target, p->cx->scratch, &p->batch, p->cx->diags));
     p->launch = GF_NEW_ARRAY(p->cx->scratch, uint32_t, gf_graph_ids(p->g));
     for (uint32_t k = 0; k < p->kernel_count; k++) {
         outputs += p->kernels[k].output_count;
         for (uint32_t i = 0; p->launch && i < p->kernels[k].node_count; i++)
-            p->launch[p->kernels[k].nodes[i]->id] = k;
+            p->launch[p->kernels[k].nodes[i]->id] = p->batch[k];
     }
     p->owners = GF_NEW_ARRAY(p->cx->scratch, Owner, outputs);
     p->pieces = GF_NEW_ARRAY(p->cx->scratch, GfPiece, outputs);
@@ -242,7 +219,7 @@ GfStatus gf_pass_plan_memory(GfPassCtx *cx, GfGraph *g)
 {
     Plan p = {.cx = cx, .g = g};
 
-    GF_TRY(set_maxima(cx, g));
+    GF_TRY(gf_maxima(cx, g, g->plan_sizes));
     reset_places(g);
     GF_TRY(plan_init(&p));
     for (uint32_t k = 0; k < p.kernel_count; k++)

@@ -20,6 +20,7 @@ typedef struct Lowering {
     GfProgram *program;
     GfArena scratch;
     GfDiags *diags;
+    const GfRegion *regions;
     size_t kernel_room, frame_room;
     CudaEmit *frames; /* of kernels: what their writers have set */
 } Lowering;
@@ -58,6 +59,19 @@ static const char *origin_of(Lowering *w, const GfRegion *r)
     return gf_text_str(&text);
 }
 
+/* How launches of the kernel run as one, over all batches. */
+static void count_together(const Lowering *w, CudaEmit *e)
+{
+    e->together = UINT32_MAX;
+    for (uint32_t i = 0; i < w->program->batch_count; i++) {
+        const GfLaunchBatch *b = &w->program->batches[i];
+        if (strcmp(w->regions[b->first].structure, e->r->structure) != 0)
+            continue;
+        e->joined = e->joined || b->count > 1;
+        e->together = b->count < e->together ? b->count : e->together;
+    }
+}
+
 static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
 {
     GfProgram *p = w->program;
@@ -69,6 +83,7 @@ static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
         return gf_fail_memory(w->diags);
     CudaEmit *e = &w->frames[p->kernel_count];
     *e = (CudaEmit){.g = w->g, .r = r, .arena = &w->scratch, .diags = w->diags, .out = &text};
+    count_together(w, e);
     e->name = kernel_name(w, r);
     GF_TRY(cuda_emit_region(e));
     *index = p->kernel_count++;
@@ -79,7 +94,8 @@ static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
                                               .threads = e->threads,
                                               .shared = e->shared,
                                               .splits = e->splits > 1 ? e->splits : 1,
-                                              .batched = e->batched}};
+                                              .batched = e->batched,
+                                              .stacked = e->stacked}};
     return p->arena.failed ? gf_fail_memory(w->diags) : GF_OK;
 }
 
@@ -153,6 +169,9 @@ static GfStatus lower_graph(Lowering *w)
     uint32_t count;
 
     GF_TRY(gf_schedule(w->g, &w->scratch, &regions, &count, w->diags));
+    GF_TRY(gf_batch_regions(w->g, regions, count, &w->program->arena, &w->program->batches, &w->program->batch_count,
+                            w->diags));
+    w->regions = regions;
     w->program->launches = GF_NEW_ARRAY(&w->program->arena, GfLaunch, count + 1);
     if (!w->program->launches)
         return gf_fail_memory(w->diags);

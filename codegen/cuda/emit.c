@@ -67,7 +67,7 @@ static const char *const reserved[] = {
     "xor",     "sizes",    "batch",    "count",     "task",   "part",     "row",    "col",      "i",        "tile",
     "scratch", "record",   "elements", "kept",      "sqrt",   "tanh",     "erf",    "min",      "max",      "gamma",
     "y0",      "y1",       "yn",       "j0",        "j1",     "jn",       "lane",   "s",        "acc",      "to",
-    "k",       "blocks",   "end",
+    "k",       "blocks",   "end",      "first",
 };
 
 static bool is_taken(const CudaEmit *e, const char *name)
@@ -228,6 +228,32 @@ static void add_params(CudaEmit *e, const char *before, const char *end)
         gf_text_add(e->out, "%slong long extra%u%s", before, i, end);
 }
 
+/* `task`, and `part` of the blocks that share it. */
+static void open_task(CudaEmit *e)
+{
+    if (e->splits > 1)
+        cuda_line(e, "const int task = blockIdx.x / %u, part = blockIdx.x %% %u;", e->splits, e->splits);
+    else
+        cuda_line(e, "const int task = blockIdx.x;");
+}
+
+/* The words of the launch's record by the names that the parameters of a plain kernel have. */
+static void open_record(CudaEmit *e)
+{
+    for (uint32_t i = 0; i < e->r->input_count; i++)
+        cuda_line(e, "const %s *%s = record.%s;", c_type(e->r->inputs[i]), e->pointers[i], e->pointers[i]);
+    for (uint32_t i = 0; i < e->r->output_count; i++) {
+        const char *p = e->pointers[e->r->input_count + i];
+        cuda_line(e, "%s *%s = record.%s;", c_type(e->r->outputs[i]), p, p);
+    }
+    if (e->scratch_bytes)
+        cuda_line(e, "float *scratch = record.scratch;");
+    for (uint32_t i = 0; i < e->r->random_count; i++)
+        cuda_line(e, "const long long key%u = record.key%u;", i, i);
+    for (uint32_t i = 0; i < e->extra_scalars; i++)
+        cuda_line(e, "const long long extra%u = record.extra%u;", i, i);
+}
+
 static void open_batched(CudaEmit *e)
 {
     gf_text_add(e->out, "struct %s_record {\n", e->name);
@@ -236,16 +262,15 @@ static void open_batched(CudaEmit *e)
     gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, 1)\n", e->threads);
     gf_text_add(e->out, "%s(const %s_record *batch, int count, const long long *sizes)\n{\n", e->name, e->name);
     e->indent = 1;
-    cuda_line(e, "const %s_record &record = gf_find(batch, count);", e->name);
-    for (uint32_t i = 0; i < e->r->input_count; i++)
-        cuda_line(e, "const %s *%s = record.%s;", c_type(e->r->inputs[i]), e->pointers[i], e->pointers[i]);
-    for (uint32_t i = 0; i < e->r->output_count; i++) {
-        const char *p = e->pointers[e->r->input_count + i];
-        cuda_line(e, "%s *%s = record.%s;", c_type(e->r->outputs[i]), p, p);
-    }
-    for (uint32_t i = 0; i < e->extra_scalars; i++)
-        cuda_line(e, "const long long extra%u = record.extra%u;", i, i);
-    cuda_line(e, "const long long task = blockIdx.x - record.first;");
+    cuda_line(e,
+              e->stacked ? "const %s_record &record = batch[blockIdx.y];"
+                         : "const %s_record &record = gf_find(batch, count);",
+              e->name);
+    open_record(e);
+    if (e->stacked)
+        open_task(e);
+    else
+        cuda_line(e, "const long long task = blockIdx.x - record.first;");
 }
 
 static void open_plain(CudaEmit *e)
@@ -254,11 +279,7 @@ static void open_plain(CudaEmit *e)
     add_params(e, "", ", ");
     gf_text_add(e->out, "const long long *sizes)\n{\n");
     e->indent = 1;
-    if (e->splits > 1) {
-        cuda_line(e, "const int task = blockIdx.x / %u, part = blockIdx.x %% %u;", e->splits, e->splits);
-    } else {
-        cuda_line(e, "const int task = blockIdx.x;");
-    }
+    open_task(e);
 }
 
 GfStatus cuda_begin(CudaEmit *e)
@@ -266,6 +287,8 @@ GfStatus cuda_begin(CudaEmit *e)
     enum { PARAM_BYTES = 4096 }; /* what every driver takes */
     size_t params = (size_t)e->r->input_count + e->r->output_count + e->r->random_count + e->extra_scalars + 2;
 
+    e->stacked = !e->batched && e->joined;
+    e->batched = e->batched || e->stacked;
     if (!e->batched && params * 8 > PARAM_BYTES)
         return gf_fail(e->diags, e->r->nodes[0]->loc, GF_ERR_COMPILE,
                        "'%s' has %zu operands and results; a kernel takes %d", gf_op_text(e->r->nodes[0]->op), params,

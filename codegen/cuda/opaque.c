@@ -61,7 +61,6 @@ static GfStatus sum_squares_kernel(CudaEmit *e, const GfNode *n)
     int64_t parts = gf_attr_i(n, "parts");
 
     e->threads = PART_THREADS;
-    e->batched = true;
     e->work = (GfWork){.dim = {gf_dim_const(parts), gf_dim_const(1)}, .unit = {1, 1}};
     GF_TRY(cuda_begin(e));
     cuda_line(e, "if (task >= %" PRId64 ")", parts);

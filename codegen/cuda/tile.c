@@ -120,7 +120,7 @@ static void reserve(CudaEmit *e, Tiles *t)
     int64_t tasks = tiles_of(cuda_dim_max(e, e->r->rows), t->bm) * tiles_of(cuda_dim_max(e, e->r->cols), t->bn);
 
     e->threads = TILE_THREADS;
-    e->splits = choose_splits(e, t, tasks);
+    e->splits = choose_splits(e, t, tasks * e->together);
     e->work = (GfWork){.dim = {e->r->cols, e->r->rows}, .unit = {t->bn, t->bm}};
     for (uint32_t i = 0; i < t->count; i++) {
         int stage = operand_floats(t->bm, t->product[i].deep_a) + operand_floats(t->bn, t->product[i].deep_b);

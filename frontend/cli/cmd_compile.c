@@ -282,7 +282,8 @@ static GfStatus add_program(Compile *c)
     GF_TRY(gf_backend_find(c->target, &backend, c->diags));
     GF_TRY(backend->compile(c->step->model.graph, &(GfCompileOptions){.target = c->target}, NULL, &program, c->diags));
     gf_text_add(&c->out, "compiled  %u kernels for %u launches (%u more once, for frozen weights) in %.2f s\n",
-                program->kernel_count, program->launch_count, program->prepare_count, seconds_now() - begin);
+                program->kernel_count, program->batch_count ? program->batch_count : program->launch_count,
+                program->prepare_count, seconds_now() - begin);
     gf_program_free(program);
     return GF_OK;
 }

@@ -13,12 +13,22 @@ typedef struct Files {
     GfDiags *diags;
 } Files;
 
-static uint32_t launches_of(const GfProgram *p, uint32_t kernel)
+static uint32_t regions_of(const GfProgram *p, uint32_t kernel)
 {
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < p->launch_count; i++)
         count += p->launches[i].kernel == kernel;
+    return count;
+}
+
+/* As a device runs them: neighbours as one. */
+static uint32_t launches_of(const GfProgram *p, uint32_t kernel)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < p->batch_count; i++)
+        count += p->launches[p->batches[i].first].kernel == kernel;
     return count;
 }
 
@@ -51,6 +61,7 @@ static cJSON *describe(Files *f, uint32_t index)
 
     cJSON_AddStringToObject(item, "name", k->name);
     cJSON_AddStringToObject(item, "file", file ? file : "");
+    cJSON_AddNumberToObject(item, "regions", regions_of(f->program, index));
     cJSON_AddNumberToObject(item, "launches", launches_of(f->program, index));
     cJSON_AddNumberToObject(item, "threads", k->block.threads);
     cJSON_AddNumberToObject(item, "splits", k->block.splits);
@@ -84,19 +95,21 @@ static void add_table(const Files *f, GfText *table)
     bool compiled = strcmp(f->form, "cubin") == 0;
     uint64_t spills = 0;
 
-    gf_text_add(table, "%-56s %8s %7s %6s", "kernel", "launches", "threads", "splits");
+    gf_text_add(table, "%-56s %7s %8s %7s %6s", "kernel", "regions", "launches", "threads", "splits");
     gf_text_add(table, compiled ? " %9s %7s %6s\n" : "%s%s%s\n", compiled ? "registers" : "", compiled ? "shared" : "",
                 compiled ? "spills" : "");
     for (uint32_t i = 0; i < f->program->kernel_count; i++) {
         const GfKernel *k = &f->program->kernels[i];
         spills += k->block.spills;
-        gf_text_add(table, "%-56s %8u %7u %6u", k->name, launches_of(f->program, i), k->block.threads, k->block.splits);
+        gf_text_add(table, "%-56s %7u %8u %7u %6u", k->name, regions_of(f->program, i), launches_of(f->program, i),
+                    k->block.threads, k->block.splits);
         if (compiled)
             gf_text_add(table, " %9u %7u %6u", k->block.registers, k->block.static_shared + k->block.shared,
                         k->block.spills);
         gf_text_add(table, "\n");
     }
-    gf_text_add(table, "%u kernels, %u launches", f->program->kernel_count, f->program->launch_count);
+    gf_text_add(table, "%u kernels for %u regions, %u launches", f->program->kernel_count, f->program->launch_count,
+                f->program->batch_count);
     if (compiled)
         gf_text_add(table, ", %llu bytes spilled", (unsigned long long)spills);
     gf_text_add(table, "\n");

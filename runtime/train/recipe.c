@@ -30,6 +30,12 @@ static void add_adamw(const GfRecipe *r, GfText *list)
     gf_text_add(list, ",return_gradients=%d},", r->return_gradients);
 }
 
+static void add_maxima(const GfRecipe *r, GfText *list)
+{
+    if (r->tokens > 0 && r->seqs > 0)
+        gf_text_add(list, "{tokens=%lld,seqs=%lld}", (long long)r->tokens, (long long)r->seqs);
+}
+
 /* What every list ends with. */
 static const char *finish(const GfRecipe *r, GfText *list)
 {
@@ -37,9 +43,10 @@ static const char *finish(const GfRecipe *r, GfText *list)
 
     if (t->bf16 || t->tf32)
         gf_text_add(list, "precision{products=%s},", t->bf16 ? "bf16" : "tf32");
-    gf_text_add(list, "fold,cse,dce,fuse-lora,fuse,plan-memory");
-    if (r->tokens > 0 && r->seqs > 0)
-        gf_text_add(list, "{tokens=%lld,seqs=%lld}", (long long)r->tokens, (long long)r->seqs);
+    gf_text_add(list, "fold,cse,dce,fuse-lora,fuse,join-launches");
+    add_maxima(r, list);
+    gf_text_add(list, ",plan-memory");
+    add_maxima(r, list);
     return list->arena->failed ? NULL : gf_text_str(list);
 }
 

@@ -32,7 +32,7 @@ fails_with() {
 
 # Registers of a block up to 64 Ki, shared memory up to 99 KiB, nothing spilled.
 within_limits() {
-    awk '/^k[0-9]/ { n++; if ($5 * $3 > 65536 || $6 > 101376 || $7 > 0) { print > "/dev/stderr"; bad = 1 } }
+    awk '/^k[0-9]/ { n++; if ($6 * $4 > 65536 || $7 > 101376 || $8 > 0) { print > "/dev/stderr"; bad = 1 } }
          END { exit bad || n < 20 }' "$1"
 }
 

@@ -29,7 +29,7 @@
 #define GF_FIBER_STACK (96 * 1024)
 
 struct GfIndex {
-    unsigned x;
+    unsigned x, y;
 };
 static thread_local GfIndex threadIdx, blockIdx;
 
@@ -363,7 +363,8 @@ template <class F> struct GfEmulatedCall {
     }
 };
 
-template <class F> static void gf_emulate(F body, int threads, int64_t begin, int64_t end)
+// Blocks [begin, end) of a row of the grid, in random order.
+template <class F> static void gf_emulate(F body, int threads, int64_t begin, int64_t end, int64_t row = 0)
 {
     GfEmulatedCall<F> call = {body};
     gf_block.body = GfEmulatedCall<F>::run;
@@ -371,10 +372,17 @@ template <class F> static void gf_emulate(F body, int threads, int64_t begin, in
     gf_block.random = (uint64_t)begin + 1;
     gf_block.fibers = (GfFiber *)calloc((size_t)threads, sizeof *gf_block.fibers);
     gf_block.stacks = (char *)malloc((size_t)threads * GF_FIBER_STACK);
-    for (int64_t block = begin; block < end; block++) {
-        blockIdx.x = (unsigned)block;
+    int64_t *order = (int64_t *)malloc((size_t)(end - begin) * sizeof *order);
+    for (int64_t i = 0; i < end - begin; i++) {
+        int64_t k = gf_random((unsigned)i + 1);
+        order[i] = order[k];
+        order[k] = begin + i;
+    }
+    for (int64_t i = 0; i < end - begin; i++) {
+        blockIdx = {(unsigned)order[i], (unsigned)row};
         gf_run_block(threads);
     }
+    free(order);
     free(gf_block.fibers);
     free(gf_block.stacks);
 }
@@ -410,4 +418,12 @@ static void gf_run_batched(void (*kernel)(const Record *, int, const long long *
     memcpy(words + buffer_count, scalars, sizeof record - (size_t)buffer_count * 8 - 8);
     memcpy(&record, words, sizeof record);
     gf_emulate([&] { kernel(&record, 1, (const long long *)sizes); }, threads, begin, end);
+}
+
+// Launches that run as one: their records, as a device would have them in memory.
+template <class Record>
+static void gf_run_records(void (*kernel)(const Record *, int, const long long *), int threads, int64_t begin,
+                           int64_t end, int64_t row, const void *records, int count, const int64_t *sizes)
+{
+    gf_emulate([&] { kernel((const Record *)records, count, (const long long *)sizes); }, threads, begin, end, row);
 }

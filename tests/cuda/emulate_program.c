@@ -31,6 +31,16 @@ static void write_kernel(FILE *f, const GfProgram *p, uint32_t i)
             k->block.splits, buffers_of(p, i));
 }
 
+/* The kernel for launches that run as one; begin and end are tasks, of one launch where it is stacked. */
+static void write_batch(FILE *f, const GfKernel *k)
+{
+    fprintf(f,
+            "extern \"C\" void %s_batch(const void *records, int count, int64_t row, const int64_t *sizes, "
+            "int64_t begin, int64_t end)\n{\n    gf_run_records(%s, %u, begin * %u, end * %u, row, records, count, "
+            "sizes);\n}\n\n",
+            k->name, k->name, k->block.threads, k->block.splits, k->block.splits);
+}
+
 static bool write_source(const GfProgram *p, bool aligned, const char *without, const char *path)
 {
     const char *cut = without ? strstr(cuda_device_headers, without) : cuda_device_headers;
@@ -44,6 +54,9 @@ static bool write_source(const GfProgram *p, bool aligned, const char *without, 
             cut + (without ? strlen(without) : 0));
     for (uint32_t i = 0; i < p->kernel_count; i++)
         write_kernel(f, p, i);
+    for (uint32_t i = 0; i < p->kernel_count; i++)
+        if (p->kernels[i].block.batched)
+            write_batch(f, &p->kernels[i]);
     return fclose(f) == 0;
 }
 
@@ -104,4 +117,15 @@ GfStatus emulate_program_without(GfProgram *program, const char *text, GfDiags *
     if (!strstr(cuda_device_headers, text))
         return gf_fail(diags, GF_NOWHERE, GF_ERR_NAME, "the device headers do not have '%s'", text);
     return emulate(program, true, text, diags);
+}
+
+EmulatedBatch emulated_batch(const GfProgram *program, uint32_t kernel)
+{
+    EmulatedBatch batch = NULL;
+    char name[160];
+
+    snprintf(name, sizeof name, "%s_batch", program->kernels[kernel].name);
+    void *symbol = program->native ? dlsym(program->native, name) : NULL;
+    memcpy(&batch, &symbol, sizeof batch);
+    return batch;
 }

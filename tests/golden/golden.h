@@ -6,6 +6,7 @@
  *   // passes: cse,dce             none: only parsing and printing
  *   // counters: merged=1          or cse.merged=1; summed over the passes
  *   // values: change              the passes change results by design
+ *   // target: joins launches     with this ability; the default has none
  *   // sizes: tokens=7 seqs=3      the default; other symbols are 5
  *   graph @before(...) {
  *   ...
@@ -37,7 +38,7 @@ typedef struct GoldenCase {
     const char *passes;   /* "" when none */
     const char *counters; /* "" when none */
     const char *sizes;    /* "" when none */
-    bool values_change;
+    bool values_change, joins_launches;
     const char *input;  /* the text of the graph */
     const char *padded; /* the same after as many newlines as there are lines before it */
     const char *expect; /* NULL: as the input */

@@ -50,6 +50,8 @@ static void read_header_line(GfArena *arena, GoldenCase *c, const char *line)
         c->counters = rest_of_line(arena, line, "// counters:");
     else if (starts_with(line, "// sizes:"))
         c->sizes = rest_of_line(arena, line, "// sizes:");
+    else if (starts_with(line, "// target: joins launches"))
+        c->joins_launches = true;
     else if (starts_with(line, "// values: change"))
         c->values_change = true;
     else if (starts_with(line, "// error:"))

@@ -153,11 +153,13 @@ static bool check_result(const GoldenCase *c, GfArena *arena, const GfGraph *bef
 /* A second parse serves as the graph before: passes work in place. */
 static bool run_passes(const GoldenCase *c, GfArena *arena, GfGraph *g, const Tally *tally, GfDiags *diags)
 {
+    GfTarget target = gf_target_any;
     GfPassReport *reports = NULL;
     size_t count = 0;
     GfGraph *before;
 
-    if (gf_pipeline_run(g, c->passes, NULL, arena, &reports, &count, diags) != GF_OK)
+    target.joins_launches = c->joins_launches;
+    if (gf_pipeline_run(g, c->passes, &(GfPipelineOptions){.target = &target}, arena, &reports, &count, diags) != GF_OK)
         return check_error(c, diags);
     if (tally->show)
         printf("// %s:%u\n%s", c->file, c->line, print_graph(arena, g));

@@ -49,7 +49,7 @@ bool kernel_can_run(const char *processor)
 
 /* ---- the graph -------------------------------------------------------------------------- */
 
-enum { TEXT_ROOM = 16384 };
+enum { TEXT_ROOM = 16384, PASSES_ROOM = 512 };
 
 /* The whole graph, "$m" and "$k" replaced. */
 static void write_graph(const KernelCase *c, char text[TEXT_ROOM])
@@ -91,7 +91,7 @@ static void require(const Check *k, GfStatus status, const GfDiags *diags, const
     fail_case(k, what);
 }
 
-static void write_passes(const Check *k, char list[256])
+static void write_passes(const Check *k, char list[PASSES_ROOM])
 {
     int64_t tokens = 1, seqs = 1;
 
@@ -99,15 +99,16 @@ static void write_passes(const Check *k, char list[256])
         tokens = k->c->sizes[i].tokens > tokens ? k->c->sizes[i].tokens : tokens;
         seqs = k->c->sizes[i].seqs > seqs ? k->c->sizes[i].seqs : seqs;
     }
-    snprintf(list, 256, "%s%s%s,plan-memory{tokens=%lld,seqs=%lld}", k->c->made_by ? k->c->made_by : "",
-             k->c->made_by ? "," : "", k->c->passes ? k->c->passes : "fuse", (long long)tokens, (long long)seqs);
+    snprintf(list, PASSES_ROOM, "%s%s%s,join-launches{tokens=%lld,seqs=%lld},plan-memory{tokens=%lld,seqs=%lld}",
+             k->c->made_by ? k->c->made_by : "", k->c->made_by ? "," : "", k->c->passes ? k->c->passes : "fuse",
+             (long long)tokens, (long long)seqs, (long long)tokens, (long long)seqs);
 }
 
 /* The graph after the passes, as the back end takes it. */
 static void prepare_graph(const Check *k, Run *r, const GfBackend **backend)
 {
     GfPipelineOptions options = {0};
-    char passes[256];
+    char passes[PASSES_ROOM];
     GfArena arena;
 
     run_parse(r, k->text);
@@ -389,6 +390,7 @@ static uint64_t run_bits(Check *k, TaskOrder how)
     ProgramRun run;
 
     program_run_open(&run, k->program, k->sizes);
+    run.batch = is_emulated() ? emulated_batch : NULL;
     bind_all(k, &run);
     program_run_prepare(&run, how);
     program_run_step(&run, how);
@@ -403,6 +405,7 @@ static void check_sizes(Check *k)
 
     run_prepare(&k->oracle, k->sizes);
     program_run_open(&run, k->program, k->sizes);
+    run.batch = is_emulated() ? emulated_batch : NULL;
     bind_all(k, &run);
     run_check(&k->oracle, gf_eval_run(k->oracle.e, &k->oracle.diags), k->text);
     program_run_prepare(&run, (TaskOrder){0});
@@ -477,6 +480,7 @@ void kernel_map(const char *lines, const char *processor, const float *x, float 
     write_graph(&c, k->text);
     compile(k);
     program_run_open(&run, k->program, k->sizes);
+    run.batch = is_emulated() ? emulated_batch : NULL;
     memcpy(program_run_tensor(&run, "x"), x, (size_t)count * sizeof *x);
     program_run_step(&run, (TaskOrder){0});
     memcpy(y, program_run_output(&run, "y"), (size_t)count * sizeof *y);

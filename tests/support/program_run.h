@@ -9,6 +9,7 @@
 #define GF_TESTS_SUPPORT_PROGRAM_RUN_H
 
 #include "codegen/codegen.h"
+#include "tests/cuda/emulate_program.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ typedef struct ProgramRun {
     Guarded *tensors; /* by index */
     Guarded arena, prepared, scratch;
     int64_t sizes[GF_MAX_SYMBOLS];
+    EmulatedBatch (*batch)(const GfProgram *program, uint32_t kernel); /* NULL: each launch runs alone */
 } ProgramRun;
 
 /* How the tasks of each launch are run: pieces of `piece` tasks (0: all at
@@ -137,6 +139,56 @@ static inline void program_run_launch(const ProgramRun *r, const GfLaunch *launc
     free(order);
 }
 
+/* The records of a batch, as a device would have them in memory; the tasks of all its launches. */
+static inline int64_t *batch_records(const ProgramRun *r, const GfLaunchBatch *batch, int64_t *tasks)
+{
+    const GfLaunch *launch = &r->program->launches[batch->first];
+    bool stacked = r->program->kernels[launch->kernel].block.stacked;
+    size_t words = (size_t)launch->buffer_count + launch->scalar_count + 1;
+    int64_t *records = calloc(batch->count * words, sizeof *records), *at = records;
+
+    *tasks = 0;
+    for (uint32_t i = 0; i < batch->count; i++, launch++) {
+        for (uint32_t k = 0; k < launch->buffer_count; k++)
+            *at++ = (int64_t)(intptr_t)program_run_at(r, launch->buffers[k]);
+        for (uint32_t k = 0; k < launch->scalar_count; k++)
+            *at++ = launch->scalars[k];
+        *at++ = stacked ? 0 : *tasks;
+        *tasks += gf_work_tasks(&launch->work, r->sizes);
+    }
+    return records;
+}
+
+/* Launches that run as one, all their tasks in any order. */
+static inline void program_run_batch(const ProgramRun *r, const GfLaunchBatch *batch, EmulatedBatch run, TaskOrder how)
+{
+    const GfLaunch *launch = &r->program->launches[batch->first];
+    int64_t all, *records = batch_records(r, batch, &all);
+    int64_t line = r->program->kernels[launch->kernel].block.stacked ? all / batch->count : all; /* tasks of a row */
+    int64_t *order = calloc((size_t)all + 1, sizeof *order);
+
+    shuffle_pieces(order, all, how.shuffle);
+    for (int64_t i = 0; i < all; i++)
+        run(records, (int)batch->count, order[i] / line, r->sizes, order[i] % line, order[i] % line + 1);
+    free(order);
+    free(records);
+}
+
+static inline void program_run_launches(const ProgramRun *r, TaskOrder how)
+{
+    const GfProgram *p = r->program;
+
+    for (uint32_t i = 0; r->batch && i < p->batch_count; i++) {
+        EmulatedBatch run = r->batch(p, p->launches[p->batches[i].first].kernel);
+        if (run)
+            program_run_batch(r, &p->batches[i], run, how);
+        else
+            program_run_launch(r, &p->launches[p->batches[i].first], how);
+    }
+    for (uint32_t i = 0; !r->batch && i < p->launch_count; i++)
+        program_run_launch(r, &p->launches[i], how);
+}
+
 /* Once frozen params have their values. */
 static inline void program_run_prepare(const ProgramRun *r, TaskOrder how)
 {
@@ -163,8 +215,7 @@ static inline void program_run_step(const ProgramRun *r, TaskOrder how)
     memset(r->arena.data, 0xff, (size_t)r->arena.size);
     memset(r->scratch.data, 0xff, (size_t)r->scratch.size);
     program_run_clear_counters(r);
-    for (uint32_t i = 0; i < p->launch_count; i++)
-        program_run_launch(r, &p->launches[i], how);
+    program_run_launches(r, how);
     for (uint32_t i = 0; i < p->copy_count; i++)
         memcpy(r->tensors[p->copies[i].to].data, program_run_at(r, p->copies[i].from),
                (size_t)r->tensors[p->copies[i].to].size);

@@ -20,8 +20,8 @@
 
 enum { GRAPHS = 200, NODES = 60, HIDDEN = 80 };
 
-static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, 64, false};
-static const GfTarget narrow = {"narrow", 4, 3, 1, 1, 1, 64, false};
+static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, 64, false, false};
+static const GfTarget narrow = {"narrow", 4, 3, 1, 1, 1, 64, false, false};
 
 typedef struct Bed {
     GfArena arena;
