@@ -104,29 +104,26 @@ struct GfLaunchBatch {
 typedef void (*GfCpuKernel)(void *const *buffers, const int64_t *sizes, const int64_t *scalars, int64_t begin,
                             int64_t end, void *scratch);
 
-/* A kernel of a device with blocks of threads.  Task t of a launch is block t.
+/* A kernel of a device with blocks of threads.  Task t of a launch is block t, or the
+ * blocks t * splits + part where several share a task.
  *
- *   plain    NAME(buffers..., scalars..., const long long *sizes): 8 bytes each;
- *            `splits` blocks share a task, block = task * splits + part
+ *   plain    NAME(buffers..., scalars..., const long long *sizes): 8 bytes each
  *   batched  NAME(const record *batch, int count, const long long *sizes):
  *            a record is {buffers..., scalars..., first}, 8 bytes each, `first`
- *            the first block of its launch, ascending from 0; a launch that
- *            stands alone is a batch of one.  Launches that share a batch have
- *            constant work.
- *   stacked  as batched, but launch y of a batch is row y of a grid of two
- *            dimensions: all have the same work, `first` is not read, `splits`
- *            as of a plain one
+ *            the first block of its launch at the largest sizes, ascending from 0; a
+ *            launch that stands alone is a batch of one.  Where it has more, all have
+ *            one work or all have constant work: the grid is the sum of their blocks.
  *
- * Blocks past the tasks of the actual sizes do nothing: a grid may be larger along x. */
+ * Blocks past the tasks of the actual sizes do nothing: a grid may be larger. */
 typedef struct GfBlockKernel {
     const void *image; /* machine code (a cubin); NULL: not of such a device */
     size_t image_size;
-    const char *source;    /* its text; may be NULL when it comes from a file */
-    const char *origin;    /* the nodes of the first launch that it was written for: "h.sum h.out" */
-    uint32_t threads;      /* of a block */
-    uint32_t shared;       /* bytes of dynamic shared memory */
-    uint32_t splits;       /* at least 1 */
-    bool batched, stacked; /* stacked: batched, too */
+    const char *source; /* its text; may be NULL when it comes from a file */
+    const char *origin; /* the nodes of the first launch that it was written for: "h.sum h.out" */
+    uint32_t threads;   /* of a block */
+    uint32_t shared;    /* bytes of dynamic shared memory */
+    uint32_t splits;    /* at least 1 */
+    bool batched;
     uint32_t registers, static_shared, spills; /* what the compiler says: a thread's; bytes; bytes */
 } GfBlockKernel;
 

@@ -94,8 +94,7 @@ static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
                                               .threads = e->threads,
                                               .shared = e->shared,
                                               .splits = e->splits > 1 ? e->splits : 1,
-                                              .batched = e->batched,
-                                              .stacked = e->stacked}};
+                                              .batched = e->batched}};
     return p->arena.failed ? gf_fail_memory(w->diags) : GF_OK;
 }
 

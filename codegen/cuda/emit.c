@@ -67,7 +67,7 @@ static const char *const reserved[] = {
     "xor",     "sizes",    "batch",    "count",     "task",   "part",     "row",    "col",      "i",        "tile",
     "scratch", "record",   "elements", "kept",      "sqrt",   "tanh",     "erf",    "min",      "max",      "gamma",
     "y0",      "y1",       "yn",       "j0",        "j1",     "jn",       "lane",   "s",        "acc",      "to",
-    "k",       "blocks",   "end",      "first",
+    "k",       "blocks",   "end",      "first",     "each",   "launch",
 };
 
 static bool is_taken(const CudaEmit *e, const char *name)
@@ -229,12 +229,35 @@ static void add_params(CudaEmit *e, const char *before, const char *end)
 }
 
 /* `task`, and `part` of the blocks that share it. */
-static void open_task(CudaEmit *e)
+static void open_task(CudaEmit *e, const char *block)
 {
     if (e->splits > 1)
-        cuda_line(e, "const int task = blockIdx.x / %u, part = blockIdx.x %% %u;", e->splits, e->splits);
+        cuda_line(e, "const int task = %s / %u, part = %s %% %u;", block, e->splits, block, e->splits);
     else
-        cuda_line(e, "const int task = blockIdx.x;");
+        cuda_line(e, "const int task = %s;", block);
+}
+
+/* Blocks of one launch. */
+static const char *blocks_of(CudaEmit *e)
+{
+    GfText text = {.arena = e->arena};
+    int64_t known = e->splits > 1 ? e->splits : 1;
+
+    for (int i = 0; i < 2; i++) {
+        GfDim dim = e->work.dim[i];
+        if (dim.symbol == GF_CONSTANT)
+            known *= (dim.size + e->work.unit[i] - 1) / e->work.unit[i];
+        else
+            gf_text_add(&text, "(%s + %" PRId64 ") / %" PRId64 " * ", cuda_dim(e, dim), e->work.unit[i] - 1,
+                        e->work.unit[i]);
+    }
+    return cuda_text(e, "%s%" PRId64, gf_text_str(&text), known);
+}
+
+static void open_symbols(CudaEmit *e)
+{
+    for (uint32_t i = 0; i < e->g->symbol_count; i++)
+        cuda_line(e, "const int %s = (int)sizes[%u];", e->g->symbols[i], i);
 }
 
 /* The words of the launch's record by the names that the parameters of a plain kernel have. */
@@ -254,7 +277,22 @@ static void open_record(CudaEmit *e)
         cuda_line(e, "const long long extra%u = record.extra%u;", i, i);
 }
 
-static void open_batched(CudaEmit *e)
+/* Launches of one work stand behind each other at equal distances; others are looked for. */
+static void find_record(CudaEmit *e, bool one_work)
+{
+    if (one_work) {
+        cuda_line(e, "const int each = %s, launch = blockIdx.x / each;", blocks_of(e));
+        cuda_line(e, "if (launch >= count)");
+        cuda_line(e, "    return;");
+        cuda_line(e, "const %s_record &record = batch[launch];", e->name);
+        open_task(e, "blockIdx.x % each");
+    } else {
+        cuda_line(e, "const %s_record &record = gf_find(batch, count);", e->name);
+        cuda_line(e, "const long long task = blockIdx.x - record.first;");
+    }
+}
+
+static void open_batched(CudaEmit *e, bool one_work)
 {
     gf_text_add(e->out, "struct %s_record {\n", e->name);
     add_params(e, "    ", ";\n");
@@ -262,15 +300,9 @@ static void open_batched(CudaEmit *e)
     gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, 1)\n", e->threads);
     gf_text_add(e->out, "%s(const %s_record *batch, int count, const long long *sizes)\n{\n", e->name, e->name);
     e->indent = 1;
-    cuda_line(e,
-              e->stacked ? "const %s_record &record = batch[blockIdx.y];"
-                         : "const %s_record &record = gf_find(batch, count);",
-              e->name);
+    open_symbols(e);
+    find_record(e, one_work);
     open_record(e);
-    if (e->stacked)
-        open_task(e);
-    else
-        cuda_line(e, "const long long task = blockIdx.x - record.first;");
 }
 
 static void open_plain(CudaEmit *e)
@@ -279,7 +311,8 @@ static void open_plain(CudaEmit *e)
     add_params(e, "", ", ");
     gf_text_add(e->out, "const long long *sizes)\n{\n");
     e->indent = 1;
-    open_task(e);
+    open_symbols(e);
+    open_task(e, "blockIdx.x");
 }
 
 GfStatus cuda_begin(CudaEmit *e)
@@ -287,19 +320,18 @@ GfStatus cuda_begin(CudaEmit *e)
     enum { PARAM_BYTES = 4096 }; /* what every driver takes */
     size_t params = (size_t)e->r->input_count + e->r->output_count + e->r->random_count + e->extra_scalars + 2;
 
-    e->stacked = !e->batched && e->joined;
-    e->batched = e->batched || e->stacked;
+    bool one_work = !e->batched;
+
+    e->batched = e->batched || e->joined;
     if (!e->batched && params * 8 > PARAM_BYTES)
         return gf_fail(e->diags, e->r->nodes[0]->loc, GF_ERR_COMPILE,
                        "'%s' has %zu operands and results; a kernel takes %d", gf_op_text(e->r->nodes[0]->op), params,
                        PARAM_BYTES / 8);
     add_shapes(e);
     if (e->batched)
-        open_batched(e);
+        open_batched(e, one_work);
     else
         open_plain(e);
-    for (uint32_t i = 0; i < e->g->symbol_count; i++)
-        cuda_line(e, "const int %s = (int)sizes[%u];", e->g->symbols[i], i);
     cuda_line(e, "%s", "");
     return GF_OK;
 }

@@ -46,9 +46,9 @@ struct CudaEmit {
     /* set by the writer of the kernel */
     GfWork work;
     uint32_t threads, shared, splits; /* splits 0: 1 */
-    bool batched, stacked;            /* stacked: by cuda_begin */
-    int64_t scratch_bytes;            /* of one more buffer behind the outputs; zeros before the first run */
-    uint32_t extra_scalars;           /* behind the keys */
+    bool batched;
+    int64_t scratch_bytes;  /* of one more buffer behind the outputs; zeros before the first run */
+    uint32_t extra_scalars; /* behind the keys */
 };
 
 /* ---- text (emit.c) ----------------------------------------------------------- */
@@ -73,8 +73,8 @@ CudaShape cuda_shape(const GfType *type);
 
 /* Comment, signature, "{", and what all kernels know: the symbols as ints, `task`,
  * `part` where splits > 1; key0 ... are the keys, extra0 ... the extra scalars.
- * threads, splits, batched, scratch_bytes and extra_scalars are set before.  A
- * kernel that is not batched by itself is stacked where its launches run as one. */
+ * work, threads, splits, batched, scratch_bytes and extra_scalars are set before.
+ * A kernel whose launches have one work is batched here, where they run as one. */
 GfStatus cuda_begin(CudaEmit *e);
 void cuda_end(CudaEmit *e);
 

@@ -27,7 +27,8 @@ typedef struct Cuda {
     GfCudaPlaces places;
     GfCudaKernels kernels;
     GfCudaLaunch *launches; /* `prepare`, then those of a step */
-    GfCuPointer inputs;     /* inputs and sizes, as in a slot */
+    uint32_t launch_count;
+    GfCuPointer inputs; /* inputs and sizes, as in a slot */
     int64_t sizes_at, outputs_at, slot_size;
     int64_t *output_at; /* by output, behind outputs_at; -1: large, copied when it is asked for */
     char *large;        /* of the host: the output asked for last */
@@ -142,11 +143,11 @@ static GfStatus bind_tensors(GfExec *e, Cuda *c, GfDiags *diags)
 
 /* ---- launches ---- */
 
-static GfStatus launch_all(const GfExec *e, uint32_t first, uint32_t count, const int64_t *sizes, GfDiags *diags)
+static GfStatus launch_all(const GfExec *e, uint32_t first, uint32_t end, const int64_t *sizes, GfDiags *diags)
 {
     const Cuda *c = cuda_of(e);
 
-    for (uint32_t i = first; i < first + count; i++)
+    for (uint32_t i = first; i < end; i++)
         GF_TRY(gf_cuda_launch(&c->kernels, &c->launches[i], sizes, diags));
     return GF_OK;
 }
@@ -200,7 +201,7 @@ static GfStatus record(const GfExec *e, const int64_t *most, GfCuGraph *graph, G
     const GfCudaDriver *d = driver_of(e);
 
     GF_TRY(GF_CUDA(d, capture_begin, (e->cuda->stream, GF_CU_CAPTURE_THREAD), diags, "recording a step"));
-    GfStatus status = launch_all(e, e->program->prepare_count, e->program->launch_count, most, diags);
+    GfStatus status = launch_all(e, e->program->prepare_count, cuda_of(e)->launch_count, most, diags);
     if (status == GF_OK)
         status = copy_updates(e, diags);
     GfCuResult result = d->capture_end(e->cuda->stream, graph); /* always: the stream must not stay so */
@@ -350,7 +351,8 @@ static GfStatus make(GfExec *e, GfDiags *diags)
     GF_TRY(alloc_device(e, c, diags));
     GF_TRY(make_slots(e, c, diags));
     GF_TRY(bind_tensors(e, c, diags));
-    GF_TRY(gf_cuda_launches_bind(&c->kernels, e->program, &c->places, &e->arena, &c->launches, diags));
+    GF_TRY(
+        gf_cuda_launches_bind(&c->kernels, e->program, &c->places, &e->arena, &c->launches, &c->launch_count, diags));
     return prepare(e, diags);
 }
 

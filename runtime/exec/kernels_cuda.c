@@ -128,7 +128,7 @@ static void bind_plain(GfCudaLaunch *l, const GfCudaPlaces *places, GfArena *are
     l->parameters = point_to(arena, words, count);
 }
 
-/* A batch of one, whose record is at `record`. */
+/* Launches whose records begin at `record`. */
 static void bind_batched(GfCudaLaunch *l, const GfCudaPlaces *places, GfCuPointer record, GfArena *arena)
 {
     uint64_t *words = GF_NEW_ARRAY(arena, uint64_t, 3);
@@ -136,32 +136,49 @@ static void bind_batched(GfCudaLaunch *l, const GfCudaPlaces *places, GfCuPointe
     if (!words)
         return;
     words[0] = record;
-    words[1] = 1;
+    words[1] = l->count;
     words[2] = places->sizes;
     l->parameters = point_to(arena, words, 3);
 }
 
-static const GfLaunch *launch_at(const GfProgram *p, uint32_t i)
+/* Words of all records of a launch. */
+static size_t record_words(const GfCudaLaunch *l)
 {
-    return i < p->prepare_count ? &p->prepare[i] : &p->launches[i - p->prepare_count];
+    return l->kernel->block.batched ? l->count * ((size_t)l->of->buffer_count + l->of->scalar_count + 1) : 0;
+}
+
+static int64_t blocks_of(const GfLaunch *l, const GfBlockKernel *b, const int64_t *sizes)
+{
+    return gf_work_tasks(&l->work, sizes) * (int64_t)(b->splits ? b->splits : 1);
+}
+
+/* One behind the other; `sizes`: the largest. */
+static size_t write_records(const GfCudaLaunch *l, const GfCudaPlaces *places, const int64_t *sizes, uint64_t *words)
+{
+    size_t at = 0;
+    int64_t first = 0;
+
+    for (uint32_t i = 0; i < l->count && record_words(l); i++) {
+        at += write_words(&l->of[i], places, (uint64_t)first, words + at);
+        first += blocks_of(&l->of[i], &l->kernel->block, sizes);
+    }
+    return at;
 }
 
 /* The records of all launches of batched kernels, to the device. */
-static GfStatus write_records(GfCudaKernels *ks, const GfCudaLaunch *launches, uint32_t count,
-                              const GfCudaPlaces *places, GfArena *arena, GfDiags *diags)
+static GfStatus copy_records(GfCudaKernels *ks, const GfProgram *p, const GfCudaLaunch *launches, uint32_t count,
+                             const GfCudaPlaces *places, GfArena *arena, GfDiags *diags)
 {
     const GfCudaDriver *d = &ks->cuda->driver;
     size_t size = 0, at = 0;
 
     for (uint32_t i = 0; i < count; i++)
-        if (launches[i].kernel->block.batched)
-            size += (size_t)launches[i].of->buffer_count + launches[i].of->scalar_count + 1;
+        size += record_words(&launches[i]);
     uint64_t *words = GF_NEW_ARRAY(arena, uint64_t, size + 1);
     if (!words)
         return gf_fail_memory(diags);
     for (uint32_t i = 0; i < count; i++)
-        if (launches[i].kernel->block.batched)
-            at += write_words(launches[i].of, places, 0, words + at);
+        at += write_records(&launches[i], places, p->max_sizes, words + at);
     GF_TRY(gf_cuda_alloc(ks->cuda, (int64_t)(size * sizeof *words), "the memory of launches", &ks->records, diags));
     if (size)
         GF_TRY(GF_CUDA(d, copy_to_device, (ks->records, words, size * sizeof *words, ks->cuda->stream), diags,
@@ -169,27 +186,39 @@ static GfStatus write_records(GfCudaKernels *ks, const GfCudaLaunch *launches, u
     return gf_cuda_wait(ks->cuda, "copying launches to the device", diags);
 }
 
-GfStatus gf_cuda_launches_bind(GfCudaKernels *ks, const GfProgram *p, const GfCudaPlaces *places, GfArena *arena,
-                               GfCudaLaunch **out, GfDiags *diags)
+static GfCudaLaunch launch_of(const GfCudaKernels *ks, const GfProgram *p, const GfLaunch *of, uint32_t count)
 {
-    uint32_t count = p->prepare_count + p->launch_count;
-    GfCudaLaunch *launches = GF_NEW_ARRAY(arena, GfCudaLaunch, count + 1);
+    return (GfCudaLaunch){
+        .of = of, .count = count, .kernel = &p->kernels[of->kernel], .function = ks->functions[of->kernel]};
+}
+
+static uint32_t list_launches(const GfCudaKernels *ks, const GfProgram *p, GfCudaLaunch *launches)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < p->prepare_count; i++)
+        launches[n++] = launch_of(ks, p, &p->prepare[i], 1);
+    for (uint32_t i = 0; i < p->batch_count; i++)
+        launches[n++] = launch_of(ks, p, &p->launches[p->batches[i].first], p->batches[i].count);
+    return n;
+}
+
+GfStatus gf_cuda_launches_bind(GfCudaKernels *ks, const GfProgram *p, const GfCudaPlaces *places, GfArena *arena,
+                               GfCudaLaunch **out, uint32_t *count, GfDiags *diags)
+{
+    GfCudaLaunch *launches = GF_NEW_ARRAY(arena, GfCudaLaunch, p->prepare_count + p->batch_count + 1);
 
     if (!launches)
         return gf_fail_memory(diags);
-    for (uint32_t i = 0; i < count; i++) {
-        const GfLaunch *l = launch_at(p, i);
-        launches[i] = (GfCudaLaunch){.of = l, .kernel = &p->kernels[l->kernel], .function = ks->functions[l->kernel]};
-    }
-    GF_TRY(write_records(ks, launches, count, places, arena, diags));
+    *count = list_launches(ks, p, launches);
+    GF_TRY(copy_records(ks, p, launches, *count, places, arena, diags));
     GfCuPointer record = ks->records;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!launches[i].kernel->block.batched) {
+    for (uint32_t i = 0; i < *count; i++) {
+        if (launches[i].kernel->block.batched)
+            bind_batched(&launches[i], places, record, arena);
+        else
             bind_plain(&launches[i], places, arena);
-            continue;
-        }
-        bind_batched(&launches[i], places, record, arena);
-        record += (launches[i].of->buffer_count + launches[i].of->scalar_count + 1) * sizeof(uint64_t);
+        record += record_words(&launches[i]) * sizeof(uint64_t);
     }
     *out = launches;
     return arena->failed ? gf_fail_memory(diags) : GF_OK;
@@ -201,8 +230,10 @@ GfStatus gf_cuda_launch(const GfCudaKernels *ks, const GfCudaLaunch *l, const in
 {
     const GfCudaDriver *d = &ks->cuda->driver;
     const GfBlockKernel *b = &l->kernel->block;
-    int64_t blocks = gf_work_tasks(&l->of->work, sizes) * (int64_t)(b->splits ? b->splits : 1);
+    int64_t blocks = 0;
 
+    for (uint32_t i = 0; i < l->count; i++)
+        blocks += blocks_of(&l->of[i], b, sizes);
     if (blocks <= 0)
         return GF_OK;
     if (blocks > GRID_MAX)

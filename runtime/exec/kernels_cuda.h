@@ -12,9 +12,10 @@ typedef struct GfCudaPlaces {
     GfCuPointer sizes; /* i64 a symbol, of the run at hand */
 } GfCudaPlaces;
 
-/* A launch ready to be made: all but the grid. */
+/* Launches of a program that run as one, ready to be made: all but the grid. */
 typedef struct GfCudaLaunch {
-    const GfLaunch *of;
+    const GfLaunch *of; /* `count` of them; more than one only of a batched kernel */
+    uint32_t count;
     const GfKernel *kernel;
     GfCuFunction function;
     void **parameters; /* pointers to 8 bytes each */
@@ -34,10 +35,10 @@ GfStatus gf_cuda_kernels_load(GfCudaKernels *kernels, const GfCuda *cuda, const 
                               GfDiags *diags);
 void gf_cuda_kernels_free(GfCudaKernels *kernels);
 
-/* Bind the launches of `program`, `prepare` first, to their places; all in `arena`,
- * prepare_count + launch_count of them.  Once. */
+/* Bind the launches of `program` to their places: `prepare` first, prepare_count of
+ * them, then one a batch of the step; all in `arena`.  Once. */
 GfStatus gf_cuda_launches_bind(GfCudaKernels *kernels, const GfProgram *program, const GfCudaPlaces *places,
-                               GfArena *arena, GfCudaLaunch **out, GfDiags *diags);
+                               GfArena *arena, GfCudaLaunch **out, uint32_t *count, GfDiags *diags);
 
 /* Put a launch into the stream, with blocks for `sizes`: the actual ones or more. */
 GfStatus gf_cuda_launch(const GfCudaKernels *kernels, const GfCudaLaunch *launch, const int64_t *sizes, GfDiags *diags);

@@ -36,11 +36,29 @@ within_limits() {
          END { exit bad || n < 20 }' "$1"
 }
 
+# "50 kernels for 784 regions, 228 launches, ...": at most so many launches a step
+few_launches() { # VARIANT TABLE
+    case $1 in
+    full) most=240 ;;
+    classifier) most=99 ;;
+    lora) most=224 ;;
+    esac
+    launches=$(sed -n 's/.* regions, \([0-9]*\) launches.*/\1/p' "$2")
+    [ -n "$launches" ] && [ "$launches" -le $most ] && return
+    echo "${launches:-no} launches; at most $most were enough before" >&2
+    return 1
+}
+
 compile() { # VARIANT TARGET BF16 FORM
     "$graft" compile "$source/models/bert.json" --variant "$source/models/variants/$1.json" --target "cuda:$2" \
         --set "training.bf16=$3" --emit "$4" -o "$out/$1-$2-$3-$4"
 }
 
+for variant in full classifier lora; do
+    "$graft" compile "$source/models/bert.json" --variant "$source/models/variants/$variant.json" \
+        --target cuda:sm_80 --emit cuda -o "$out/count" >"$out/table"
+    check "$variant runs in few launches" few_launches $variant "$out/table"
+done
 check "text needs no NVRTC" env GRAFT_NVRTC=/nonexistent/libnvrtc.so "$graft" compile "$source/models/bert.json" \
     --target cuda:sm_80 --emit cuda -o "$out/text"
 check "kernels.json names every file" sh -c "test \$(grep -c '\"file\"' '$out/text/kernels.json') = \$(ls '$out/text' | grep -c '\.cu\$')"

@@ -29,7 +29,7 @@
 #define GF_FIBER_STACK (96 * 1024)
 
 struct GfIndex {
-    unsigned x, y;
+    unsigned x;
 };
 static thread_local GfIndex threadIdx, blockIdx;
 
@@ -363,8 +363,8 @@ template <class F> struct GfEmulatedCall {
     }
 };
 
-// Blocks [begin, end) of a row of the grid, in random order.
-template <class F> static void gf_emulate(F body, int threads, int64_t begin, int64_t end, int64_t row = 0)
+// Blocks [begin, end), in random order.
+template <class F> static void gf_emulate(F body, int threads, int64_t begin, int64_t end)
 {
     GfEmulatedCall<F> call = {body};
     gf_block.body = GfEmulatedCall<F>::run;
@@ -379,7 +379,7 @@ template <class F> static void gf_emulate(F body, int threads, int64_t begin, in
         order[k] = begin + i;
     }
     for (int64_t i = 0; i < end - begin; i++) {
-        blockIdx = {(unsigned)order[i], (unsigned)row};
+        blockIdx.x = (unsigned)order[i];
         gf_run_block(threads);
     }
     free(order);
@@ -423,7 +423,7 @@ static void gf_run_batched(void (*kernel)(const Record *, int, const long long *
 // Launches that run as one: their records, as a device would have them in memory.
 template <class Record>
 static void gf_run_records(void (*kernel)(const Record *, int, const long long *), int threads, int64_t begin,
-                           int64_t end, int64_t row, const void *records, int count, const int64_t *sizes)
+                           int64_t end, const void *records, int count, const int64_t *sizes)
 {
-    gf_emulate([&] { kernel((const Record *)records, count, (const long long *)sizes); }, threads, begin, end, row);
+    gf_emulate([&] { kernel((const Record *)records, count, (const long long *)sizes); }, threads, begin, end);
 }

@@ -31,13 +31,12 @@ static void write_kernel(FILE *f, const GfProgram *p, uint32_t i)
             k->block.splits, buffers_of(p, i));
 }
 
-/* The kernel for launches that run as one; begin and end are tasks, of one launch where it is stacked. */
+/* The kernel for launches that run as one: tasks of all of them. */
 static void write_batch(FILE *f, const GfKernel *k)
 {
     fprintf(f,
-            "extern \"C\" void %s_batch(const void *records, int count, int64_t row, const int64_t *sizes, "
-            "int64_t begin, int64_t end)\n{\n    gf_run_records(%s, %u, begin * %u, end * %u, row, records, count, "
-            "sizes);\n}\n\n",
+            "extern \"C\" void %s_batch(const void *records, int count, const int64_t *sizes, int64_t begin, "
+            "int64_t end)\n{\n    gf_run_records(%s, %u, begin * %u, end * %u, records, count, sizes);\n}\n\n",
             k->name, k->name, k->block.threads, k->block.splits, k->block.splits);
 }
 

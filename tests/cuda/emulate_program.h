@@ -15,10 +15,9 @@ GfStatus emulate_program(GfProgram *program, bool aligned, GfDiags *diags);
  * planted error.  Errors also: GF_ERR_NAME it does not occur. */
 GfStatus emulate_program_without(GfProgram *program, const char *text, GfDiags *diags);
 
-/* Tasks [begin, end) of `count` launches that run as one, whose records (GfBlockKernel)
- * stand one behind the other; of launch `row` where the kernel is stacked. */
-typedef void (*EmulatedBatch)(const void *records, int count, int64_t row, const int64_t *sizes, int64_t begin,
-                              int64_t end);
+/* Tasks [begin, end), counted over `count` launches that run as one, whose records
+ * (GfBlockKernel) stand one behind the other. */
+typedef void (*EmulatedBatch)(const void *records, int count, const int64_t *sizes, int64_t begin, int64_t end);
 
 /* That of a batched kernel of an emulated program; NULL: it has none. */
 EmulatedBatch emulated_batch(const GfProgram *program, uint32_t kernel);

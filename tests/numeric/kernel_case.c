@@ -145,6 +145,8 @@ static void compile(Check *k)
     require(k, backend->compile(r.g, &options, NULL, &k->program, &r.diags), &r.diags, "compile");
     if (is_emulated())
         require(k, emulate_program(k->program, true, &r.diags), &r.diags, "emulate");
+    if (is_emulated() && k->c->launches && k->program->batch_count != k->c->launches)
+        fail_case(k, "another number of launches");
     run_free(&r);
 }
 

@@ -36,7 +36,8 @@ typedef struct KernelCase {
     double typical;        /* of an element: where few elements cancel, the norm counts as if they were this large */
     const KernelSizes *sizes;
     size_t size_count;
-    int32_t step; /* bound to %step */
+    int32_t step;      /* bound to %step */
+    uint32_t launches; /* as a device with block kernels makes them, where those are emulated; 0: any number */
 } KernelCase;
 
 /* Fails the test, naming the graph, when anything differs. */

@@ -63,7 +63,105 @@ static void shared_tiles_agree(void **state)
           12, 800);
 }
 
+/* ---- launches that run as one ------------------------------------------------------------- */
+
+static void check_joined(const char *lines, int64_t m, int64_t k, uint32_t launches)
+{
+    kernel_check(&(KernelCase){.lines = lines,
+                               .m = m,
+                               .k = k,
+                               .launches = launches,
+                               .tolerance = 8 * EPS * sqrt((double)k),
+                               .sizes = ragged,
+                               .size_count = 4});
+}
+
+#define PROJECTION(y, key)                                                                                             \
+    "%w" y " = param \"w" y "\" : f32[$m,$k]\n%d" y " = dropout %x, %rng {p = 0.1, key = " key                         \
+    "} : f32[tokens,$k]\n%" y " = linear %d" y ", %w" y " : f32[tokens,$m]\n"
+
+/* Three of each: prologues with keys of their own, blocks that share a tile, rows, sums over rows. */
+static void joined_launches_agree(void **state)
+{
+    (void)state;
+    check_joined("%rng = input : i32[4]\n" X PROJECTION("a", "1") PROJECTION("b", "2")
+                     PROJECTION("c", "3") "return a = %a, b = %b, c = %c\n",
+                 8, 1030, 1);
+    check_joined(X "%w = param \"w\" : f32[$m,$k]\n%v = param \"v\" : f32[$m,$k]\n%u = param \"u\" : f32[$m,$k]\n"
+                   "%a = linear %x, %w : f32[tokens,$m]\n%p = softmax %a : f32[tokens,$m]\n"
+                   "%b = linear %x, %v : f32[tokens,$m]\n%q = softmax %b : f32[tokens,$m]\n"
+                   "%c = linear %x, %u : f32[tokens,$m]\n%r = softmax %c : f32[tokens,$m]\n"
+                   "%sp = sum_rows %p : f32[$m]\n%sq = sum_rows %q : f32[$m]\n%sr = sum_rows %r : f32[$m]\n"
+                   "return a = %a, b = %b, c = %c, p = %p, q = %q, r = %r, sp = %sp, sq = %sq, sr = %sr\n",
+                 40, 70, 3);
+}
+
+/* Of different sizes: states that gradients are added to. */
+static void joined_sizes_agree(void **state)
+{
+    (void)state;
+    check_joined("%p = param \"p\" : f32[9]\n%q = param \"q\" : f32[$m,$k]\n%r = param \"r\" : f32[5,1000]\n"
+                 "%s = state \"s\" : f32[9]\n%t = state \"t\" : f32[$m,$k]\n%u = state \"u\" : f32[5,1000]\n"
+                 "%a = add %s, %p : f32[9]\n%b = add %t, %q : f32[$m,$k]\n%c = add %u, %r : f32[5,1000]\n"
+                 "update %s = %a\nupdate %t = %b\nupdate %u = %c\n%y = mean %p : f32[]\nreturn y = %y\n",
+                 90, 100, 2);
+}
+
 /* ---- planted errors ---------------------------------------------------------------------- */
+
+/* y = s + p + q by two launches of one kernel, the second of which reads the first's result. */
+static GfProgram *compile_chain(Run *r)
+{
+    static const char graph[] = "graph @t() {\n%s = param \"s\" : f32[8]\n%p = param \"p\" : f32[8]\n"
+                                "%q = param \"q\" : f32[8]\n%a = add %s, %p : f32[8] @k0\n"
+                                "%y = add %a, %q : f32[8] @k1\nreturn a = %a, y = %y\n}\n";
+    GfPipelineOptions options = {.target = &gf_target_cuda};
+    GfProgram *program;
+
+    run_parse(r, graph);
+    run_check(r, gf_pipeline_run(r->g, "join-launches,plan-memory", &options, NULL, NULL, NULL, &r->diags), "passes");
+    run_check(r, gf_backend_cuda.compile(r->g, &(GfCompileOptions){.form = "cuda"}, NULL, &program, &r->diags),
+              "compile");
+    run_check(r, emulate_program(program, true, &r->diags), "emulate");
+    return program;
+}
+
+/* Runs of the chain, of those with 16 orders of its blocks, that give 1 + 2 + 4. */
+static int right_runs(const GfProgram *program)
+{
+    int right = 0;
+
+    for (uint32_t order = 0; order < 16; order++) {
+        ProgramRun run;
+        program_run_open(&run, program, (int64_t[GF_MAX_SYMBOLS]){0});
+        run.batch = emulated_batch;
+        for (int i = 0; i < 8; i++) {
+            ((float *)program_run_tensor(&run, "s"))[i] = 1;
+            ((float *)program_run_tensor(&run, "p"))[i] = 2;
+            ((float *)program_run_tensor(&run, "q"))[i] = 4;
+        }
+        program_run_step(&run, (TaskOrder){0, order});
+        right += program_run_output(&run, "y")[7] == 7;
+        program_run_close(&run);
+    }
+    return right;
+}
+
+static void launches_wrongly_joined_are_noticed(void **state)
+{
+    Run r;
+    GfProgram *program = compile_chain(&r);
+
+    (void)state;
+    assert_int_equal(program->batch_count, 2);
+    assert_int_equal(right_runs(program), 16);
+    program->batches[0].count = 2;
+    program->batch_count = 1;
+    int right = right_runs(program);
+    assert_true(right > 0 && right < 16);
+    gf_program_free(program);
+    run_free(&r);
+}
 
 /* The norm of y = x w' of 70 x 64 x 96 in the emulation without `text`. */
 static double run_without(const char *text)
@@ -124,6 +222,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounded_products_agree),
         cmocka_unit_test(shared_tiles_agree),
+        cmocka_unit_test(joined_launches_agree),
+        cmocka_unit_test(joined_sizes_agree),
+        cmocka_unit_test(launches_wrongly_joined_are_noticed),
         cmocka_unit_test(missing_barriers_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

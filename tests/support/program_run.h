@@ -143,7 +143,7 @@ static inline void program_run_launch(const ProgramRun *r, const GfLaunch *launc
 static inline int64_t *batch_records(const ProgramRun *r, const GfLaunchBatch *batch, int64_t *tasks)
 {
     const GfLaunch *launch = &r->program->launches[batch->first];
-    bool stacked = r->program->kernels[launch->kernel].block.stacked;
+    uint32_t splits = r->program->kernels[launch->kernel].block.splits;
     size_t words = (size_t)launch->buffer_count + launch->scalar_count + 1;
     int64_t *records = calloc(batch->count * words, sizeof *records), *at = records;
 
@@ -153,7 +153,7 @@ static inline int64_t *batch_records(const ProgramRun *r, const GfLaunchBatch *b
             *at++ = (int64_t)(intptr_t)program_run_at(r, launch->buffers[k]);
         for (uint32_t k = 0; k < launch->scalar_count; k++)
             *at++ = launch->scalars[k];
-        *at++ = stacked ? 0 : *tasks;
+        *at++ = *tasks * splits;
         *tasks += gf_work_tasks(&launch->work, r->sizes);
     }
     return records;
@@ -162,14 +162,12 @@ static inline int64_t *batch_records(const ProgramRun *r, const GfLaunchBatch *b
 /* Launches that run as one, all their tasks in any order. */
 static inline void program_run_batch(const ProgramRun *r, const GfLaunchBatch *batch, EmulatedBatch run, TaskOrder how)
 {
-    const GfLaunch *launch = &r->program->launches[batch->first];
     int64_t all, *records = batch_records(r, batch, &all);
-    int64_t line = r->program->kernels[launch->kernel].block.stacked ? all / batch->count : all; /* tasks of a row */
     int64_t *order = calloc((size_t)all + 1, sizeof *order);
 
     shuffle_pieces(order, all, how.shuffle);
     for (int64_t i = 0; i < all; i++)
-        run(records, (int)batch->count, order[i] / line, r->sizes, order[i] % line, order[i] % line + 1);
+        run(records, (int)batch->count, r->sizes, order[i], order[i] + 1);
     free(order);
     free(records);
 }
