@@ -51,7 +51,8 @@ static bool disturbs(const GfGraph *g, const GfRegion *a, const GfRegion *b)
     return false;
 }
 
-/* Flat regions of different sizes share code: a device must know their tasks beforehand. */
+/* Flat regions of different sizes share code: a device must know their tasks beforehand.
+ * (Those of sum_squares do not depend on sizes.) */
 static bool joins(const GfGraph *g, const GfRegion *regions, const GfLaunchBatch *batch, const GfRegion *r)
 {
     const GfRegion *first = &regions[batch->first];

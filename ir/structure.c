@@ -7,8 +7,9 @@
  *   %3 = dropout %2, %1 {p = 0.1} : f32[tokens,768]
  *   out %3
  *
- * Names give way to numbers, `key` is left out (a scalar of the launch), and in
- * FLAT kernels the domain is [*]: the code does not depend on its size.
+ * Names give way to numbers, `key` is left out (a scalar of the launch), and what
+ * the code does not depend on the size of is [*]: the domain of FLAT kernels, all of
+ * sum_squares, whose `parts` is a scalar of the launch, too.
  */
 #include "ir/kernel.h"
 
@@ -35,9 +36,21 @@ static void add_header(Writer *w)
     gf_text_add(&w->out, ")\n");
 }
 
+static bool sums_squares(const GfNode *n)
+{
+    return n->op == GF_OP_SUM_SQUARES;
+}
+
+/* The code does not depend on the size of this type. */
+static bool is_any_size(const Writer *w, const GfType *type)
+{
+    return type->rank && ((w->form.kind == GF_KERNEL_FLAT && gf_type_eq(type, &w->form.domain)) ||
+                          (w->form.kind == GF_KERNEL_OPAQUE && sums_squares(w->k->nodes[0])));
+}
+
 static void add_type(Writer *w, const GfType *type)
 {
-    if (w->form.kind == GF_KERNEL_FLAT && type->rank && gf_type_eq(type, &w->form.domain))
+    if (is_any_size(w, type))
         gf_text_add(&w->out, "%s[*]", gf_dtype_text(type->dtype));
     else
         gf_type_print(w->g, type, &w->out);
@@ -68,10 +81,11 @@ static void add_attr(const GfAttr *a, bool first, GfText *out)
         gf_text_add(out, "\"%s\"", a->s ? a->s : "");
 }
 
-/* Not of the structure: keys, and words that were not said. */
-static bool is_left_out(const GfAttr *a)
+/* Not of the structure: what is a scalar of the launch, and words that were not said. */
+static bool is_left_out(const GfNode *n, const GfAttr *a)
 {
-    return strcmp(a->key, "key") == 0 || (a->kind == GF_ATTR_STRING && (!a->s || !*a->s));
+    return strcmp(a->key, "key") == 0 || (sums_squares(n) && strcmp(a->key, "parts") == 0) ||
+           (a->kind == GF_ATTR_STRING && (!a->s || !*a->s));
 }
 
 static void add_attrs(Writer *w, const GfNode *n)
@@ -79,7 +93,7 @@ static void add_attrs(Writer *w, const GfNode *n)
     bool first = true;
 
     for (uint32_t i = 0; i < n->attr_count; i++) {
-        if (is_left_out(&n->attrs[i]))
+        if (is_left_out(n, &n->attrs[i]))
             continue;
         add_attr(&n->attrs[i], first, &w->out);
         first = false;

@@ -203,7 +203,7 @@ static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
 
 static GfStatus set_scalars(Lowering *w, const GfRegion *r, GfLaunch *launch)
 {
-    uint32_t more = r->kind == GF_REGION_FLAT ? FLAT_SCALARS : 0;
+    uint32_t more = cpu_is_sized(r) ? SIZED_SCALARS : 0;
 
     launch->scalars = GF_NEW_ARRAY(&w->program->arena, int64_t, r->random_count + more + 1);
     if (!launch->scalars)
@@ -211,7 +211,7 @@ static GfStatus set_scalars(Lowering *w, const GfRegion *r, GfLaunch *launch)
     for (uint32_t i = 0; i < r->random_count; i++)
         launch->scalars[i] = gf_attr_i(r->random[i], "key");
     launch->scalar_count = r->random_count + more;
-    return more ? cpu_flat_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
+    return more ? cpu_sized_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
 }
 
 static GfStatus lower_region(Lowering *w, const GfRegion *r)

@@ -136,9 +136,12 @@ GfStatus cpu_emit_colsum(Emit *e, const char *name);
 GfStatus cpu_emit_opaque(Emit *e, const char *name);
 GfStatus cpu_emit_tile(Emit *e, const char *name);
 
-/* flat: launch scalars behind the keys: {symbol or -1, elements a unit, elements a task} */
-enum { FLAT_SCALARS = 3, FLAT_TASK = 16384 };
-GfStatus cpu_flat_launch(const GfRegion *r, int64_t scalars[FLAT_SCALARS], GfWork *work, GfDiags *diags);
+/* Kernels that do not know their sizes, flat ones and sum_squares.  Launch scalars behind
+ * the keys: {symbol or -1, elements a unit of it, elements a task or parts}. */
+enum { SIZED_SCALARS = 3, FLAT_TASK = 16384 };
+bool cpu_is_sized(const GfRegion *r);
+GfStatus cpu_sized_launch(const GfRegion *r, int64_t scalars[SIZED_SCALARS], GfWork *work, GfDiags *diags);
+V emit_sized_elements(Emit *e); /* in all: unit times the symbol's size */
 
 /* tile: weights of products that are packed once.  packed[i] is the product
  * whose operand 1 is a frozen parameter; its panels are an extra buffer. */

@@ -6,13 +6,14 @@
  */
 #include "codegen/cpu/emit.h"
 
-GfStatus cpu_flat_launch(const GfRegion *r, int64_t scalars[FLAT_SCALARS], GfWork *work, GfDiags *diags)
+/* scalars {symbol or -1, elements a unit of it} of a type. */
+static GfStatus set_extent(const GfRegion *r, const GfType *type, int64_t scalars[2], GfDiags *diags)
 {
     int32_t symbol = GF_CONSTANT;
     int64_t unit = 1;
 
-    for (uint32_t i = 0; i < r->type.rank; i++) {
-        GfDim d = r->type.dims[i];
+    for (uint32_t i = 0; i < type->rank; i++) {
+        GfDim d = type->dims[i];
         if (d.symbol == GF_CONSTANT)
             unit *= d.size;
         else if (symbol == GF_CONSTANT)
@@ -22,17 +23,35 @@ GfStatus cpu_flat_launch(const GfRegion *r, int64_t scalars[FLAT_SCALARS], GfWor
                            "'%s' over a type with two symbolic dims is not supported by the cpu target",
                            gf_op_text(r->nodes[0]->op));
     }
-    int64_t units_a_task = symbol == GF_CONSTANT ? 1 : FLAT_TASK / unit > 0 ? FLAT_TASK / unit : 1;
-    scalars[0] = symbol;
+    scalars[0] = symbol == GF_CONSTANT ? -1 : symbol;
     scalars[1] = unit;
-    scalars[2] = symbol == GF_CONSTANT ? FLAT_TASK : units_a_task * unit;
-    *work = (GfWork){.dim = {symbol == GF_CONSTANT ? gf_dim_const(unit) : gf_dim_symbol(symbol), gf_dim_const(1)},
-                     .unit = {symbol == GF_CONSTANT ? FLAT_TASK : units_a_task, 1}};
     return GF_OK;
 }
 
-/* Elements in all: unit times the symbol's size. */
-static V element_total(Emit *e)
+bool cpu_is_sized(const GfRegion *r)
+{
+    return r->kind == GF_REGION_FLAT || (r->kind == GF_REGION_OPAQUE && r->nodes[0]->op == GF_OP_SUM_SQUARES);
+}
+
+GfStatus cpu_sized_launch(const GfRegion *r, int64_t scalars[SIZED_SCALARS], GfWork *work, GfDiags *diags)
+{
+    bool flat = r->kind == GF_REGION_FLAT;
+
+    GF_TRY(set_extent(r, flat ? &r->type : &r->inputs[0]->type, scalars, diags));
+    if (!flat) {
+        scalars[2] = gf_attr_i(r->nodes[0], "parts");
+        *work = (GfWork){.dim = {gf_dim_const(scalars[2]), gf_dim_const(1)}, .unit = {1, 1}};
+        return GF_OK;
+    }
+    bool constant = scalars[0] < 0;
+    int64_t unit = scalars[1], units_a_task = constant ? 1 : FLAT_TASK / unit > 0 ? FLAT_TASK / unit : 1;
+    scalars[2] = constant ? FLAT_TASK : units_a_task * unit;
+    *work = (GfWork){.dim = {constant ? gf_dim_const(unit) : gf_dim_symbol((int32_t)scalars[0]), gf_dim_const(1)},
+                     .unit = {constant ? FLAT_TASK : units_a_task, 1}};
+    return GF_OK;
+}
+
+V emit_sized_elements(Emit *e)
 {
     Ll *l = e->l;
     V symbol = ll_load_i64(l, e->scalars, e->r->random_count);
@@ -64,7 +83,7 @@ GfStatus cpu_emit_flat(Emit *e, const char *name)
     Ll *l = e->l;
     GF_TRY(emit_begin(e, name, 0));
     e->flat = true;
-    e->elements = element_total(e);
+    e->elements = emit_sized_elements(e);
     V total = e->elements, task = ll_load_i64(l, e->scalars, e->r->random_count + 2);
     V from = ll_mul(l, e->begin, task), to = ll_min(l, ll_mul(l, e->end, task), total);
     V whole = ll_sub(l, to, ll_srem(l, ll_sub(l, to, from), ll_i(l, l->width)));

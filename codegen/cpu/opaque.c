@@ -107,8 +107,8 @@ const CpuOp cpu_mean = {.kernel = mean_kernel};
 static GfStatus sum_squares_kernel(Emit *e, const GfNode *n)
 {
     Ll *l = e->l;
-    int64_t parts = gf_attr_i(n, "parts");
-    V count = elements_of(e, &gf_operand(n, 0)->type), slice = ll_ceil_div(l, count, ll_i(l, parts));
+    V count = emit_sized_elements(e), parts = ll_load_i64(l, e->scalars, e->r->random_count + 2);
+    V slice = ll_ceil_div(l, count, parts);
     V total = ll_var(l, l->f64), base = emit_base(e, gf_operand(n, 0));
 
     Loop part = ll_for(l, e->begin, e->end, 1);
@@ -117,7 +117,6 @@ static GfStatus sum_squares_kernel(Emit *e, const GfNode *n)
     sum_range(l, base, from, ll_min(l, ll_add(l, from, slice), count), square, total);
     ll_store_f(l, ll_convert(l, ll_get(l, total), l->f32), emit_base(e, &n->results[0]), part.i);
     ll_end(l, &part);
-    e->work = (GfWork){.dim = {gf_dim_const(parts), gf_dim_const(1)}, .unit = {1, 1}};
     return GF_OK;
 }
 

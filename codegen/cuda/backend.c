@@ -146,7 +146,7 @@ static GfStatus set_scalars(Lowering *w, const GfRegion *r, const CudaEmit *e, G
     for (uint32_t i = 0; i < r->random_count; i++)
         launch->scalars[i] = gf_attr_i(r->random[i], "key");
     launch->scalar_count = r->random_count + e->extra_scalars;
-    return e->extra_scalars ? cuda_flat_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
+    return e->extra_scalars ? cuda_sized_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
 }
 
 static GfStatus lower_region(Lowering *w, const GfRegion *r)

@@ -57,18 +57,17 @@ const CudaOp cuda_mean = {.kernel = mean_kernel};
 
 static GfStatus sum_squares_kernel(CudaEmit *e, const GfNode *n)
 {
-    const GfValue *x = gf_operand(n, 0);
-    int64_t parts = gf_attr_i(n, "parts");
-
     e->threads = PART_THREADS;
-    e->work = (GfWork){.dim = {gf_dim_const(parts), gf_dim_const(1)}, .unit = {1, 1}};
+    e->batched = true;
+    e->extra_scalars = CUDA_SIZED_SCALARS;
     GF_TRY(cuda_begin(e));
-    cuda_line(e, "if (task >= %" PRId64 ")", parts);
+    cuda_line(e, "if (task >= extra2)");
     cuda_line(e, "    return;");
-    cuda_line(e, "const long long elements = %s;", elements_of(e, &x->type));
-    cuda_line(e, "const long long slice = (elements + %" PRId64 ") / %" PRId64 ";", parts - 1, parts);
+    cuda_begin_sized(e);
+    cuda_line(e, "const long long slice = (elements + extra2 - 1) / extra2;");
     cuda_line(e, "const long long from = gf_least(task * slice, elements), to = gf_least(from + slice, elements);");
-    cuda_line(e, "const double sum = gf_sum_squares_of<%u>(%s, from, to);", e->threads, cuda_pointer(e, x));
+    cuda_line(e, "const double sum = gf_sum_squares_of<%u>(%s, from, to);", e->threads,
+              cuda_pointer(e, gf_operand(n, 0)));
     cuda_line(e, "if (threadIdx.x == 0)");
     cuda_line(e, "    %s[task] = (float)sum;", cuda_pointer(e, &n->results[0]));
     cuda_end(e);
