@@ -168,6 +168,37 @@ static GfStatus check_launches(const Check *c)
     return GF_OK;
 }
 
+/* Whether the launches of a batch can run as one. */
+static bool is_batch(const GfProgram *p, const GfLaunchBatch *b)
+{
+    const GfLaunch *first = &p->launches[b->first];
+
+    if (b->count > 1 && !p->kernels[first->kernel].block.batched)
+        return false;
+    for (uint32_t i = 1; i < b->count; i++)
+        if (first[i].kernel != first->kernel || first[i].buffer_count != first->buffer_count ||
+            first[i].scalar_count != first->scalar_count)
+            return false;
+    return true;
+}
+
+/* All launches in their order; on the cpu there may be none. */
+static GfStatus check_batches(const Check *c)
+{
+    const GfProgram *p = c->p;
+    uint32_t next = 0;
+
+    for (uint32_t i = 0; i < p->batch_count; i++) {
+        const GfLaunchBatch *b = &p->batches[i];
+        if (b->first != next || b->count == 0 || b->count > p->launch_count - next || !is_batch(p, b))
+            return FAIL(c, "batch %u is none of the program's launches", i);
+        next += b->count;
+    }
+    if ((p->batch_count || strncmp(p->target, "cuda", 4) == 0) && next != p->launch_count)
+        return FAIL(c, "%u of %u launches are in batches", next, p->launch_count);
+    return GF_OK;
+}
+
 /* ---- results ---------------------------------------------------------------------------------------- */
 
 static GfStatus check_results(const Check *c)
@@ -196,5 +227,6 @@ GfStatus gf_program_check(const GfProgram *program, const char *file, GfDiags *d
     GF_TRY(check_tensors(&c));
     GF_TRY(check_kernels(&c));
     GF_TRY(check_launches(&c));
+    GF_TRY(check_batches(&c));
     return check_results(&c);
 }

@@ -80,6 +80,15 @@ static void add_launches(GfText *out, const GfLaunch *launches, uint32_t count)
         add_launch(out, &launches[i]);
 }
 
+static void add_batches(GfText *out, const GfProgram *p)
+{
+    gf_bytes_add_u32(out, p->batch_count);
+    for (uint32_t i = 0; i < p->batch_count; i++) {
+        gf_bytes_add_u32(out, p->batches[i].first);
+        gf_bytes_add_u32(out, p->batches[i].count);
+    }
+}
+
 /* ---- writing: the whole ------------------------------------------------------------------- */
 
 static void add_symbols(GfText *out, const GfProgram *p)
@@ -118,6 +127,7 @@ void gf_program_write(const GfProgram *p, GfText *out)
         add_kernel(out, &p->kernels[i]);
     add_launches(out, p->prepare, p->prepare_count);
     add_launches(out, p->launches, p->launch_count);
+    add_batches(out, p);
     add_results(out, p);
     gf_bytes_add_u64(out, (uint64_t)p->arena_size);
     gf_bytes_add_u64(out, (uint64_t)p->prepared_size);
@@ -128,7 +138,15 @@ void gf_program_write(const GfProgram *p, GfText *out)
 /* ---- reading: parts ----------------------------------------------------------------------- */
 
 /* The fewest bytes that an item takes. */
-enum { TENSOR_LEAST = 21, KERNEL_LEAST = 53, LAUNCH_LEAST = 52, BUFFER_LEAST = 13, COPY_LEAST = 17, OUTPUT_LEAST = 19 };
+enum {
+    TENSOR_LEAST = 21,
+    KERNEL_LEAST = 53,
+    LAUNCH_LEAST = 52,
+    BUFFER_LEAST = 13,
+    BATCH_LEAST = 8,
+    COPY_LEAST = 17,
+    OUTPUT_LEAST = 19
+};
 
 static GfDim take_dim(GfBytes *in)
 {
@@ -268,6 +286,17 @@ static void take_kernels(GfBytes *in, GfProgram *p)
         p->kernels[p->kernel_count++] = take_kernel(in);
 }
 
+static void take_batches(GfBytes *in, GfProgram *p)
+{
+    uint32_t count = gf_bytes_take_count(in, BATCH_LEAST);
+
+    p->batches = TAKE_ARRAY(in, GfLaunchBatch, count);
+    while (p->batches && !in->bad && p->batch_count < count) {
+        uint32_t first = gf_bytes_take_u32(in);
+        p->batches[p->batch_count++] = (GfLaunchBatch){.first = first, .count = gf_bytes_take_u32(in)};
+    }
+}
+
 static void take_copies(GfBytes *in, GfProgram *p)
 {
     uint32_t count = gf_bytes_take_count(in, COPY_LEAST);
@@ -300,6 +329,7 @@ static void take_program(GfBytes *in, GfProgram *p)
     take_kernels(in, p);
     p->prepare = take_launches(in, &p->prepare_count);
     p->launches = take_launches(in, &p->launch_count);
+    take_batches(in, p);
     take_copies(in, p);
     take_outputs(in, p);
     p->arena_size = (int64_t)gf_bytes_take_u64(in);

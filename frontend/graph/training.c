@@ -74,11 +74,11 @@ static GfStatus read_strategy(const GfJson *doc, const cJSON *node, const char *
     return GF_OK;
 }
 
-static GfStatus read_maybe(const GfJson *doc, const cJSON *node, const char *key, GfMaybe *out, GfDiags *diags)
+static GfStatus read_maybe(const GfJson *doc, const cJSON *node, GfMaybe *out, GfDiags *diags)
 {
     bool yes = false;
 
-    GF_TRY(gf_json_as_bool(doc, node, key, &yes, diags));
+    GF_TRY(gf_json_as_bool(doc, node, NULL, &yes, diags));
     *out = yes ? GF_MAYBE_YES : GF_MAYBE_NO;
     return GF_OK;
 }
@@ -102,11 +102,11 @@ static GfStatus read_value(GfTraining *t, const Row *row, const GfJson *doc, con
     case KIND_NUMBER:
         return gf_json_as_number_in(doc, node, row->name, row->lowest, row->highest, (double *)field, diags);
     case KIND_BOOL:
-        return gf_json_as_bool(doc, node, row->name, (bool *)field, diags);
+        return gf_json_as_bool(doc, node, NULL, (bool *)field, diags);
     case KIND_STRATEGY:
         return read_strategy(doc, node, row->name, (GfStrategy *)field, diags);
     case KIND_MAYBE:
-        return read_maybe(doc, node, row->name, (GfMaybe *)field, diags);
+        return read_maybe(doc, node, (GfMaybe *)field, diags);
     case KIND_WORD:
         break;
     }

@@ -19,6 +19,7 @@ typedef struct HandProgram {
     GfBuffer prepare_buffers[2], step_buffers[3];
     int64_t scalars[2];
     GfLaunch prepare, launch;
+    GfLaunchBatch batch; /* of cuda */
     GfCopy copy;
     GfOutput outputs[2];
     GfProgram program; /* borrows the rest; never freed */
@@ -103,6 +104,9 @@ static inline void hand_program_make_cuda(HandProgram *h)
     h->program.code = NULL;
     h->program.code_size = 0;
     h->program.target = "cuda:sm_90a";
+    h->batch = (GfLaunchBatch){.first = 0, .count = 1};
+    h->program.batches = &h->batch;
+    h->program.batch_count = 1;
 }
 
 #endif

@@ -207,6 +207,9 @@ static void code_is_checked(void **state)
     hand_program_make_cuda(&b.hand);
     REFUSED(&b, hand.kernels[0].block.image, NULL, "kernel 0 ('k0_add') has no code");
     REFUSED(&b, hand.kernels[0].block.threads, 2048, "kernel 0 ('k0_add') has no code");
+    REFUSED(&b, hand.batch.count, 2, "batch 0 is none of the program's launches");
+    REFUSED(&b, hand.batch.first, 1, "batch 0 is none of the program's launches");
+    REFUSED(&b, hand.program.batch_count, 0, "0 of 1 launches are in batches");
     bed_close(&b);
 }
 
