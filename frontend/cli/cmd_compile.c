@@ -367,7 +367,7 @@ static GfStatus add_code(Compile *c)
     c->to_folder = !backend->emit;
     if (c->to_folder)
         return add_kernels(c, backend);
-    return backend->emit(c->step->model.graph, c->emit, &(GfCompileOptions){0}, &c->out, c->diags);
+    return backend->emit(c->step->model.graph, c->emit, &(GfCompileOptions){.target = c->target}, &c->out, c->diags);
 }
 
 static GfStatus add_output(Compile *c)
