@@ -11,13 +11,16 @@
 //     target holds NaN, as dynamic shared memory does when a block begins; addresses are
 //     aligned (of global memory too where GF_ALIGNED says that tensors lie as on a device)
 //   - exchanges in a warp: shuffles, votes and mma.sync take part with all 32 lanes
+//   - dynamic shared memory: a block has what its launch asks for and not more
+#include "fiber.h"
+#include "kernel_entry.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <type_traits>
-#include <ucontext.h>
 #include <utility>
 
 #define GF_EMULATED
@@ -44,7 +47,7 @@ struct GfCopyOp {
 };
 
 struct GfFiber {
-    ucontext_t context;
+    GfContext context;
     GfState state;
     GfCopyOp copies[256];
     int copy_count;
@@ -52,12 +55,14 @@ struct GfFiber {
     unsigned exchanges; // so far
 };
 
-enum { GF_MOST_THREADS = 1024, GF_SHARED_BYTES = 100 * 1024, GF_WORDS = 10 };
+enum { GF_MOST_THREADS = 1024, GF_SHARED_FENCE = 1024, GF_WORDS = 10 };
 
 struct GfBlock {
     GfFiber *fibers;
     char *stacks;
-    ucontext_t home;
+    char *shared; // dynamic shared memory, and a fence behind it that nobody writes to
+    int shared_bytes;
+    GfContext home;
     int count, current;
     uint64_t random;
     void (*body)(void *);
@@ -66,7 +71,6 @@ struct GfBlock {
 };
 
 static thread_local GfBlock gf_block;
-alignas(16) static thread_local char gf_shared_bytes[GF_SHARED_BYTES];
 
 static void gf_emulation_error(const char *what)
 {
@@ -85,21 +89,21 @@ static void gf_wait(GfState state)
 {
     GfFiber *f = &gf_block.fibers[gf_block.current];
     f->state = state;
-    swapcontext(&f->context, &gf_block.home);
+    gf_switch(&f->context, &gf_block.home);
 }
 
 static void gf_fiber_main()
 {
     gf_block.body(gf_block.self);
     gf_block.fibers[gf_block.current].state = GF_DONE;
-    swapcontext(&gf_block.fibers[gf_block.current].context, &gf_block.home);
+    gf_switch(&gf_block.fibers[gf_block.current].context, &gf_block.home);
 }
 
 static void gf_run_fiber(int i)
 {
     gf_block.current = i;
     threadIdx.x = (unsigned)i;
-    swapcontext(&gf_block.home, &gf_block.fibers[i].context);
+    gf_switch(&gf_block.home, &gf_block.fibers[i].context);
 }
 
 // Lets a warp go on until all its lanes are at a barrier or done.
@@ -124,20 +128,23 @@ static void gf_run_warp(int warp)
     }
 }
 
+static void gf_check_fence()
+{
+    for (int i = 0; i < GF_SHARED_FENCE; i++)
+        if (gf_block.shared[gf_block.shared_bytes + i] != (char)0xff)
+            gf_emulation_error("a block writes behind its shared memory");
+}
+
 static void gf_run_block(int threads)
 {
     GfBlock *b = &gf_block;
 
     if (threads % 32 || threads > GF_MOST_THREADS)
         gf_emulation_error("a block has whole warps");
-    memset(gf_shared_bytes, 0xff, sizeof gf_shared_bytes);
+    memset(b->shared, 0xff, (size_t)b->shared_bytes + GF_SHARED_FENCE);
     for (int i = 0; i < threads; i++) {
         GfFiber *f = &b->fibers[i];
-        getcontext(&f->context);
-        f->context.uc_stack.ss_sp = b->stacks + (size_t)i * GF_FIBER_STACK;
-        f->context.uc_stack.ss_size = GF_FIBER_STACK;
-        f->context.uc_link = nullptr;
-        makecontext(&f->context, gf_fiber_main, 0);
+        gf_context_make(&f->context, gf_fiber_main, b->stacks + (size_t)i * GF_FIBER_STACK, GF_FIBER_STACK);
         f->state = GF_READY;
         f->copy_count = 0;
         f->group = 0;
@@ -159,12 +166,13 @@ static void gf_run_block(int threads)
             done += b->fibers[i].state == GF_DONE;
         }
         if (done == threads)
-            return;
+            break;
         if (waiting < threads)
             gf_emulation_error("some threads wait at a barrier and others have ended");
         for (int i = 0; i < threads; i++)
             b->fibers[i].state = GF_READY;
     }
+    gf_check_fence();
 }
 
 // ---- what kernels call ----
@@ -336,24 +344,10 @@ static void gf_mma_tf32(float *d, const unsigned *a, const unsigned *b)
 
 static inline char *gf_shared_memory()
 {
-    return gf_shared_bytes;
+    return gf_block.shared;
 }
 
 // ---- launching ----
-
-// The parameters of a plain kernel are buffers, scalars, sizes: 8 bytes each.
-template <class T>
-static T gf_param(void *const *buffers, int buffer_count, const int64_t *scalars, int scalar_count,
-                  const int64_t *sizes, int i)
-{
-    T value;
-    const void *at = i < buffer_count                  ? (const void *)&buffers[i]
-                     : i < buffer_count + scalar_count ? (const void *)&scalars[i - buffer_count]
-                                                       : (const void *)&sizes;
-    static_assert(sizeof(T) == 8, "parameters have 8 bytes");
-    memcpy(&value, at, sizeof value);
-    return value;
-}
 
 template <class F> struct GfEmulatedCall {
     F body;
@@ -363,8 +357,8 @@ template <class F> struct GfEmulatedCall {
     }
 };
 
-// Blocks [begin, end), in random order.
-template <class F> static void gf_emulate(F body, int threads, int64_t begin, int64_t end)
+// Blocks [begin, end) of a grid, in random order.
+template <class F> static void gf_emulate(F body, int threads, int shared, int64_t begin, int64_t end)
 {
     GfEmulatedCall<F> call = {body};
     gf_block.body = GfEmulatedCall<F>::run;
@@ -372,6 +366,8 @@ template <class F> static void gf_emulate(F body, int threads, int64_t begin, in
     gf_block.random = (uint64_t)begin + 1;
     gf_block.fibers = (GfFiber *)calloc((size_t)threads, sizeof *gf_block.fibers);
     gf_block.stacks = (char *)malloc((size_t)threads * GF_FIBER_STACK);
+    gf_block.shared = (char *)malloc((size_t)shared + GF_SHARED_FENCE);
+    gf_block.shared_bytes = shared;
     int64_t *order = (int64_t *)malloc((size_t)(end - begin) * sizeof *order);
     for (int64_t i = 0; i < end - begin; i++) {
         int64_t k = gf_random((unsigned)i + 1);
@@ -385,45 +381,87 @@ template <class F> static void gf_emulate(F body, int threads, int64_t begin, in
     free(order);
     free(gf_block.fibers);
     free(gf_block.stacks);
+    free(gf_block.shared);
+}
+
+template <class T> static T gf_parameter(const void *at)
+{
+    T value;
+    memcpy(&value, at, sizeof value);
+    return value;
 }
 
 template <class... Params, size_t... I>
-static void gf_call(void (*kernel)(Params...), std::index_sequence<I...>, void *const *buffers, int buffer_count,
-                    const int64_t *scalars, int scalar_count, const int64_t *sizes)
+static void gf_call(void (*kernel)(Params...), std::index_sequence<I...>, void *const *parameters)
 {
-    kernel(gf_param<Params>(buffers, buffer_count, scalars, scalar_count, sizes, (int)I)...);
+    kernel(gf_parameter<Params>(parameters[I])...);
 }
 
+// `parameters` point to the values, as those of cuLaunchKernel.
 template <class... Params>
-static void gf_run_plain(void (*kernel)(Params...), int threads, int64_t begin, int64_t end, void *const *buffers,
-                         const int64_t *scalars, const int64_t *sizes, int buffer_count)
+static void gf_run(void (*kernel)(Params...), void *const *parameters, int threads, int shared, int64_t begin,
+                   int64_t end)
 {
-    int scalar_count = (int)sizeof...(Params) - buffer_count - 1;
-    gf_emulate(
-        [&] {
-            gf_call(kernel, std::index_sequence_for<Params...>(), buffers, buffer_count, scalars, scalar_count, sizes);
-        },
-        threads, begin, end);
+    gf_emulate([&] { gf_call(kernel, std::index_sequence_for<Params...>(), parameters); }, threads, shared, begin, end);
+}
+
+// ---- as a kernel of the cpu ----
+
+// The parameters of a plain kernel are buffers, scalars, sizes: 8 bytes each.
+template <class... Params>
+static void gf_run_plain(void (*kernel)(Params...), int threads, int shared, int64_t begin, int64_t end,
+                         void *const *buffers, const int64_t *scalars, const int64_t *sizes, int buffer_count)
+{
+    const int count = (int)sizeof...(Params);
+    const void *parameters[count];
+    static_assert(((sizeof(Params) == 8) && ...), "parameters have 8 bytes");
+
+    for (int i = 0; i < count - 1; i++)
+        parameters[i] = i < buffer_count ? (const void *)&buffers[i] : (const void *)&scalars[i - buffer_count];
+    parameters[count - 1] = &sizes;
+    gf_run(kernel, (void *const *)parameters, threads, shared, begin, end);
 }
 
 // A launch that stands alone: a batch of one.
 template <class Record>
-static void gf_run_batched(void (*kernel)(const Record *, int, const long long *), int threads, int64_t begin,
-                           int64_t end, void *const *buffers, const int64_t *scalars, const int64_t *sizes,
-                           int buffer_count)
+static void gf_run_batched(void (*kernel)(const Record *, int, const long long *), int threads, int shared,
+                           int64_t begin, int64_t end, void *const *buffers, const int64_t *scalars,
+                           const int64_t *sizes, int buffer_count)
 {
-    Record record;
-    int64_t words[sizeof record / 8] = {};
+    int64_t words[sizeof(Record) / 8] = {}, *record = words;
+    int count = 1;
+    void *const parameters[] = {&record, &count, &sizes};
+
     memcpy(words, buffers, (size_t)buffer_count * 8);
-    memcpy(words + buffer_count, scalars, sizeof record - (size_t)buffer_count * 8 - 8);
-    memcpy(&record, words, sizeof record);
-    gf_emulate([&] { kernel(&record, 1, (const long long *)sizes); }, threads, begin, end);
+    memcpy(words + buffer_count, scalars, sizeof words - (size_t)buffer_count * 8 - 8);
+    gf_run(kernel, parameters, threads, shared, begin, end);
+}
+
+// ---- as a kernel of the fake driver ----
+
+template <class F> struct GfParameterBytes;
+template <class... Params> struct GfParameterBytes<void (*)(Params...)> {
+    static constexpr unsigned count = sizeof...(Params);
+    static constexpr unsigned bytes[] = {sizeof(Params)...};
+};
+
+template <auto kernel>
+static void gf_run_grid(void *const *parameters, unsigned blocks, unsigned threads, unsigned shared)
+{
+    gf_run(kernel, parameters, (int)threads, (int)shared, 0, blocks);
+}
+
+template <auto kernel> static const GfKernelEntry *gf_entry_of(unsigned threads)
+{
+    using Bytes = GfParameterBytes<decltype(kernel)>;
+    static const GfKernelEntry entry = {Bytes::count, Bytes::bytes, threads, gf_run_grid<kernel>};
+    return &entry;
 }
 
 // Launches that run as one: their records, as a device would have them in memory.
 template <class Record>
-static void gf_run_records(void (*kernel)(const Record *, int, const long long *), int threads, int64_t begin,
-                           int64_t end, const void *records, int count, const int64_t *sizes)
+static void gf_run_records(void (*kernel)(const Record *, int, const long long *), int threads, int shared,
+                           int64_t begin, int64_t end, const void *records, int count, const int64_t *sizes)
 {
-    gf_emulate([&] { kernel((const Record *)records, count, (const long long *)sizes); }, threads, begin, end);
+    gf_emulate([&] { kernel((const Record *)records, count, (const long long *)sizes); }, threads, shared, begin, end);
 }

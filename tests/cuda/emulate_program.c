@@ -2,12 +2,12 @@
 #include "tests/cuda/emulate_program.h"
 
 #include "codegen/cuda/emit.h"
+#include "tests/cuda/host_compiler.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* How a kernel's buffers are counted: by its first launch. */
 static uint32_t buffers_of(const GfProgram *p, uint32_t kernel)
@@ -25,10 +25,10 @@ static void write_kernel(FILE *f, const GfProgram *p, uint32_t i)
     fputs(k->block.source + strlen(cuda_device_headers), f);
     fprintf(f,
             "\nextern \"C\" void %s_cpu(void *const *buffers, const int64_t *sizes, const int64_t *scalars, "
-            "int64_t begin, int64_t end, void *)\n{\n    gf_run_%s(%s, %u, begin * %u, end * %u, buffers, scalars, "
+            "int64_t begin, int64_t end, void *)\n{\n    gf_run_%s(%s, %u, %u, begin * %u, end * %u, buffers, scalars, "
             "sizes, %u);\n}\n\n",
-            k->name, k->block.batched ? "batched" : "plain", k->name, k->block.threads, k->block.splits,
-            k->block.splits, buffers_of(p, i));
+            k->name, k->block.batched ? "batched" : "plain", k->name, k->block.threads, k->block.shared,
+            k->block.splits, k->block.splits, buffers_of(p, i));
 }
 
 /* The kernel for launches that run as one: tasks of all of them. */
@@ -36,8 +36,8 @@ static void write_batch(FILE *f, const GfKernel *k)
 {
     fprintf(f,
             "extern \"C\" void %s_batch(const void *records, int count, const int64_t *sizes, int64_t begin, "
-            "int64_t end)\n{\n    gf_run_records(%s, %u, begin * %u, end * %u, records, count, sizes);\n}\n\n",
-            k->name, k->name, k->block.threads, k->block.splits, k->block.splits);
+            "int64_t end)\n{\n    gf_run_records(%s, %u, %u, begin * %u, end * %u, records, count, sizes);\n}\n\n",
+            k->name, k->name, k->block.threads, k->block.shared, k->block.splits, k->block.splits);
 }
 
 static bool write_source(const GfProgram *p, bool aligned, const char *without, const char *path)
@@ -84,25 +84,30 @@ static GfStatus load(GfProgram *p, const char *path, GfDiags *diags)
     return GF_OK;
 }
 
+/* With the first of the compiler's words about what is wrong. */
+static GfStatus fail_compile(const HostBuild *build, GfDiags *diags)
+{
+    size_t size;
+    char *log = host_read_file(build->log, &size);
+    const char *error = log ? strstr(log, "error") : NULL;
+
+    error = error ? error : "no compiler";
+    gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "the kernels do not compile: %.*s", (int)strcspn(error, "\n"), error);
+    gf_note(diags, "GRAFT_KEEP_EMULATION=1 keeps them");
+    free(log);
+    return GF_ERR_COMPILE;
+}
+
 static GfStatus emulate(GfProgram *program, bool aligned, const char *without, GfDiags *diags)
 {
-    char folder[] = "/tmp/graft-emulate-XXXXXX", source[64], library[64], command[512];
+    HostBuild build;
 
-    if (!mkdtemp(folder))
+    if (!host_build_begin(&build))
         return gf_fail(diags, GF_NOWHERE, GF_ERR_IO, "no temporary folder");
-    snprintf(source, sizeof source, "%s/k.cc", folder);
-    snprintf(library, sizeof library, "%s/k.so", folder);
-    snprintf(command, sizeof command, "%s -std=c++17 -O1 -w -fPIC -shared -o %s %s", GRAFT_CXX, library, source);
-    GfStatus status = GF_OK;
-    if (!write_source(program, aligned, without, source) || system(command) != 0)
-        status = gf_fail(diags, GF_NOWHERE, GF_ERR_COMPILE, "the kernels do not compile: %s", command);
-    if (status == GF_OK)
-        status = load(program, library, diags);
-    if (status == GF_OK || !getenv("GRAFT_KEEP_EMULATION")) {
-        unlink(source);
-        unlink(library);
-        rmdir(folder);
-    }
+    bool built = write_source(program, aligned, without, build.source) && host_build_run(&build);
+    GfStatus status = built ? load(program, build.library, diags) : fail_compile(&build, diags);
+    if (!getenv("GRAFT_KEEP_EMULATION"))
+        host_build_end(&build);
     return status;
 }
 

@@ -8,7 +8,7 @@
 
 #include "codegen/codegen.h"
 
-/* Errors: GF_ERR_COMPILE, with the compiler's command. */
+/* Errors: GF_ERR_COMPILE. */
 GfStatus emulate_program(GfProgram *program, bool aligned, GfDiags *diags);
 
 /* The same with the first occurrence of `text` taken out of the device headers: a
