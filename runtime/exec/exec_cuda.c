@@ -84,8 +84,9 @@ static GfStatus alloc_arena(const GfExec *e, Cuda *c, GfDiags *diags)
         if (strcmp(p->symbols[i], "seqs") != 0)
             continue;
         int64_t fit = (int64_t)((double)p->max_sizes[i] * (double)available / (double)p->arena_size);
-        gf_note(diags, "the batch has %lld sequences; about %lld would fit", (long long)p->max_sizes[i],
-                (long long)fit);
+        if (fit >= 1)
+            gf_note(diags, "the batch has %lld sequences; about %lld would fit", (long long)p->max_sizes[i],
+                    (long long)fit);
     }
     return status;
 }
