@@ -1,0 +1,80 @@
+#!/bin/sh
+# train_cuda.sh GRAFT SOURCE_DIR -- `graft train --device cuda` on the GPU that
+# tests/cuda makes up: every loss, gradient norm and evaluation as on the CPU, the
+# same bytes again, bf16 close by; a cache of kernels that is not whole.  GRAFT_LIBCUDA and GRAFT_NVRTC name the fakes.
+graft=$1 source=$2
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+fail() {
+    echo "failed: $*"
+    failed=1
+}
+
+# train NAME DEVICE ARGUMENT...: a small job of all variants, in NAME; its losses in NAME.losses
+train() {
+    name=$1 device=$2
+    shift 2
+    FAKE_CUDA_LOG="$folder/$name.log" "$graft" train "$source/models/jobs/demo.json" --device "$device" \
+        --set config.hidden_size=16 --set config.num_hidden_layers=1 --set config.num_attention_heads=2 \
+        --set config.intermediate_size=24 --set config.vocab_size=240 --set config.hidden_dropout_prob=0.1 \
+        --set data.generate.train=40 --set data.generate.validation=12 --set data.generate.test=12 \
+        --set training.per_device_train_batch_size=4 --set training.per_device_eval_batch_size=8 \
+        --set training.num_train_epochs=1 --set training.gradient_accumulation_steps=2 \
+        --set "training.output_dir=$folder/$name" --losses "$folder/$name.losses" "$@" \
+        >"$folder/$name.out" 2>"$folder/$name.err" && return
+    fail "training of $name"
+    cat "$folder/$name.err"
+}
+
+# numbers FILE NAMES: a line "NAME value" for each of these keys
+numbers() {
+    tr ',{}' '\n\n\n' <"$1" | sed -n "s/^ *\"\($2\)\": *\([-0-9.e+]*\)\$/\1 \2/p"
+}
+
+# is_close A B NAMES RELATIVE COUNT: the numbers of both files in order, COUNT of them, each as close as that
+is_close() {
+    numbers "$1" "$3" >"$folder/a"
+    numbers "$2" "$3" >"$folder/b"
+    paste -d ' ' "$folder/a" "$folder/b" | awk -v most="$4" -v count="$5" '
+        { d = $2 - $4; d = d < 0 ? -d : d; s = $4 < 0 ? -$4 : $4
+          if (NF != 4 || $1 != $3 || !(d <= most * s)) { print "  " $0; bad = 1 } }
+        END { if (NR != count) print "  " NR " numbers for " count; exit bad || NR != count }'
+}
+
+train cpu cpu
+export GRAFT_CACHE="$folder/cache"
+train cuda cuda
+
+# Of three kernels in the cache one is damaged, two stand for each other; they are compiled anew.
+set -- "$folder"/cache/*.cubin
+cp -r "$folder/cache" "$folder/cache.kept"
+printf 'x' | dd of="$1" bs=1 seek=1000 conv=notrunc 2>/dev/null
+cp "$2" "$folder/x" && mv "$3" "$2" && mv "$folder/x" "$3"
+train again cuda
+for entry in "$1" "$2" "$3"; do
+    cmp "$entry" "$folder/cache.kept/$(basename "$entry")" || fail "an entry of the cache that was not whole is served"
+done
+
+# f32 on both: sums in another order, some 1e-7 each; five steps of three variants
+is_close "$folder/cuda.losses" "$folder/cpu.losses" 'loss\|grad_norm' 1e-5 30 || fail "losses differ"
+is_close "$folder/cuda/comparison.json" "$folder/cpu/comparison.json" 'eval_loss\|eval_f1' 1e-5 6 ||
+    fail "evaluations differ"
+grep -q '"target": "cuda:sm_80"' "$folder/cuda/comparison.json" || fail "comparison.json does not name the target"
+for variant in full classifier lora; do
+    cmp "$folder/cuda/$variant/model.safetensors" "$folder/again/$variant/model.safetensors" || fail "$variant again"
+done
+
+# Factors of products are rounded to bf16, by up to 2^-9 = 0.2 %: a loss moves by less
+# than five times that, and is not the same.
+train bf16 cuda --set training.bf16=true --set variants=lora
+grep '"lora"' "$folder/cpu.losses" >"$folder/lora.losses"
+is_close "$folder/bf16.losses" "$folder/lora.losses" loss 1e-2 5 || fail "bf16 is far off"
+is_close "$folder/bf16.losses" "$folder/lora.losses" loss 1e-6 5 >/dev/null && fail "bf16 rounds nothing"
+
+for name in cuda again bf16; do
+    grep '^leaked .* [1-9]' "$folder/$name.log" && fail "$name left something behind"
+    grep -q '^leaked memory 0$' "$folder/$name.log" || fail "$name ended without a word"
+done
+exit $failed
