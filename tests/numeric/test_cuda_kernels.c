@@ -140,7 +140,7 @@ static int right_runs(const GfProgram *program)
             ((float *)program_run_tensor(&run, "p"))[i] = 2;
             ((float *)program_run_tensor(&run, "q"))[i] = 4;
         }
-        program_run_step(&run, (TaskOrder){0, order});
+        program_run_step(&run, (TaskOrder){1, order});
         right += program_run_output(&run, "y")[7] == 7;
         program_run_close(&run);
     }

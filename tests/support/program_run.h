@@ -159,15 +159,18 @@ static inline int64_t *batch_records(const ProgramRun *r, const GfLaunchBatch *b
     return records;
 }
 
-/* Launches that run as one, all their tasks in any order. */
+/* Launches that run as one, all their tasks in pieces as those of one launch. */
 static inline void program_run_batch(const ProgramRun *r, const GfLaunchBatch *batch, EmulatedBatch run, TaskOrder how)
 {
-    int64_t all, *records = batch_records(r, batch, &all);
-    int64_t *order = calloc((size_t)all + 1, sizeof *order);
+    int64_t tasks, *records = batch_records(r, batch, &tasks), piece = how.piece ? how.piece : tasks;
+    int64_t count = tasks ? (tasks + piece - 1) / piece : 0;
+    int64_t *order = calloc((size_t)count + 1, sizeof *order);
 
-    shuffle_pieces(order, all, how.shuffle);
-    for (int64_t i = 0; i < all; i++)
-        run(records, (int)batch->count, r->sizes, order[i], order[i] + 1);
+    shuffle_pieces(order, count, how.shuffle);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t begin = order[i] * piece, end = begin + piece < tasks ? begin + piece : tasks;
+        run(records, (int)batch->count, r->sizes, begin, end);
+    }
     free(order);
     free(records);
 }
