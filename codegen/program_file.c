@@ -6,6 +6,12 @@
  */
 #include "codegen/program_file.h"
 
+/* Whoever adds a field must write and read it here, check it, and raise GF_PROGRAM_FORMAT. */
+_Static_assert(sizeof(void *) != 8 ||
+                   (sizeof(GfProgram) == 352 && sizeof(GfTensorDecl) == 112 && sizeof(GfKernel) == 96 &&
+                    sizeof(GfLaunch) == 88 && sizeof(GfLaunchBatch) == 8 && sizeof(GfOutput) == 96),
+               "a field was added to a program: it must be in its file");
+
 /* ---- writing: parts --------------------------------------------------------------------- */
 
 static void add_dim(GfText *out, GfDim dim)

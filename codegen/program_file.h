@@ -25,7 +25,7 @@
 #include "ir/bytes.h"
 
 /* Raised with every change of what is written or of what kernels are given. */
-enum { GF_PROGRAM_FORMAT = 1 };
+enum { GF_PROGRAM_FORMAT = 2 };
 
 /* Add `program`, whose kernels have images or whose `code` is there. */
 void gf_program_write(const GfProgram *program, GfText *out);

@@ -71,7 +71,7 @@ static GfStatus map_code(GfProgram *p, const char *file, GfDiags *diags)
 
 GfStatus gf_program_load(GfProgram *p, const char *file, GfDiags *diags)
 {
-    if (!p->code)
+    if (!p->code || p->native) /* none, or there already */
         return GF_OK;
     GF_TRY(gf_cpu_check_target(p->target, file, diags));
     GF_TRY(map_code(p, file, diags));

@@ -21,14 +21,24 @@ static const char *quote(GfArena *arena, const char *string)
     return gf_text_str(&text);
 }
 
+/* The runs of an item of the job's list are neighbours; this is the first. */
+static bool begins_item(const GfJob *job, size_t i)
+{
+    const GfJobVariant *v = &job->variants[i];
+    return i == 0 || v->own_training != v[-1].own_training || strcmp(v->variant.path, v[-1].variant.path) != 0;
+}
+
 /* The variants that were chosen, in order, with what the job says of each. */
 static const char *variant_list(GfArena *arena, const GfJob *job, const GfJobPack *pack)
 {
     GfText text = {.arena = arena};
+    size_t item = 0;
 
     for (size_t i = 0; i < job->variant_count; i++) {
-        gf_text_add(&text, "%s{\"file\": ", i ? ", " : "[");
-        gf_json_quote(&text, pack->texts[i + 1].name);
+        if (!begins_item(job, i))
+            continue;
+        gf_text_add(&text, "%s{\"file\": ", item++ ? ", " : "[");
+        gf_json_quote(&text, pack->texts[item].name);
         if (job->variants[i].own_training) {
             gf_text_add(&text, ", \"training\": ");
             gf_json_print(&text, &job->doc, job->variants[i].own_training, 0);
@@ -67,19 +77,35 @@ static GfStatus write_job(GfJobPack *pack, GfArena *arena, const GfJob *job, con
 
 /* ---- files ---- */
 
-/* Variants' names are unique in a job; the model's may be one of them. */
+static bool is_taken(const GfJobPack *pack, const char *name)
+{
+    for (size_t i = 0; i < pack->count; i++)
+        if (strcmp(pack->texts[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* "variants/lora.json"; a second one of that name, "variants/lora-2.json" */
+static void add_variant(GfJobPack *pack, GfArena *arena, const GfVariant *v)
+{
+    const char *name = gf_arena_printf(arena, "variants/%s.json", v->name);
+
+    for (int n = 2; name && is_taken(pack, name); n++)
+        name = gf_arena_printf(arena, "variants/%s-%d.json", v->name, n);
+    pack->texts[pack->count++] = (GfJobText){.name = name ? name : "", .text = gf_json_text(&v->doc, v->doc.root)};
+}
+
 static GfStatus list_texts(GfJobPack *pack, GfArena *arena, const GfJob *job, const char *model, GfDiags *diags)
 {
+    const char *name = gf_arena_printf(arena, "model/%s.json", gf_path_stem(arena, job->model));
+
     pack->texts = GF_NEW_ARRAY(arena, GfJobText, job->variant_count + 1);
     if (!pack->texts)
         return gf_fail_memory(diags);
-    const char *stem = gf_path_stem(arena, job->model);
-    pack->texts[pack->count++] = (GfJobText){.name = gf_arena_printf(arena, "model/%s.json", stem), .text = model};
-    for (size_t i = 0; i < job->variant_count; i++) {
-        const GfVariant *v = &job->variants[i].variant;
-        pack->texts[pack->count++] = (GfJobText){.name = gf_arena_printf(arena, "variants/%s.json", v->name),
-                                                 .text = gf_json_text(&v->doc, v->doc.root)};
-    }
+    pack->texts[pack->count++] = (GfJobText){.name = name, .text = model};
+    for (size_t i = 0; i < job->variant_count; i++)
+        if (begins_item(job, i))
+            add_variant(pack, arena, &job->variants[i].variant);
     return arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 

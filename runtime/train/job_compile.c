@@ -61,38 +61,66 @@ static GfStatus plan(const Compile *c, const GfTraining *training, GfPlanLimits 
 
 /* ---- variants ---- */
 
+static void widen(GfBatchLimits *to, GfBatchLimits by)
+{
+    to->tokens = by.tokens > to->tokens ? by.tokens : to->tokens;
+    to->seqs = by.seqs > to->seqs ? by.seqs : to->seqs;
+}
+
+/* Runs that differ in nothing compiled are one variant, planned for the largest batches. */
+static GfStatus add_run(Compile *c, const GfJobVariant *run, const GfJobVariant **runs)
+{
+    GfJobFile *f = c->file;
+    const GfJobFileVariant *found;
+    GfPlanLimits limits;
+
+    GF_TRY(plan(c, &run->training, &limits));
+    GF_TRY(gf_job_file_find(f, run, &found, c->diags));
+    size_t at = found ? (size_t)(found - f->variants) : f->variant_count;
+    GfJobFileVariant *v = &f->variants[at];
+    widen(&v->limits.train, limits.train);
+    widen(&v->limits.evaluate, limits.evaluate);
+    if (found)
+        return GF_OK;
+    runs[at] = run;
+    v->name = gf_arena_strdup(&f->arena, run->variant.name);
+    GF_TRY(gf_job_file_passes(run, &f->arena, v->passes, c->diags));
+    f->variant_count++;
+    return GF_OK;
+}
+
 /* What is kept in a file: code that needs no linking, or cubins. */
 static const char *form_of(const char *target)
 {
     return strncmp(target, "cpu", 3) == 0 ? "code" : "cubin";
 }
 
-static GfStatus compile_variant(Compile *c, const GfJobVariant *v)
+static GfStatus compile_variant(Compile *c, const GfJobVariant *run, GfJobFileVariant *v)
 {
-    GfJobFile *f = c->file;
-    GfJobFileVariant *out = &f->variants[f->variant_count];
-    GfStepsOptions options = {
-        .model = &c->model, .variant = &v->variant, .training = &v->training, .backend = c->backend};
+    GfStepsOptions options = {.model = &c->model,
+                              .variant = &run->variant,
+                              .training = &run->training,
+                              .backend = c->backend,
+                              .train = v->limits.train,
+                              .evaluate = v->limits.evaluate};
+    const char *target = c->file->target;
 
-    out->name = gf_arena_strdup(&f->arena, v->name);
-    GF_TRY(plan(c, &v->training, &out->limits));
-    options.train = out->limits.train;
-    options.evaluate = out->limits.evaluate;
-    GF_TRY(gf_programs_compile(&out->programs, &options,
-                               &(GfCompileOptions){.target = f->target, .form = form_of(f->target)}, c->diags));
-    f->variant_count++;
-    return gf_job_file_passes(&v->variant, &v->training, &out->programs, &f->arena, out->passes, c->diags);
+    return gf_programs_compile(&v->programs, &options, &(GfCompileOptions){.target = target, .form = form_of(target)},
+                               c->diags);
 }
 
 static GfStatus compile_variants(Compile *c)
 {
     GfJobFile *f = c->file;
+    const GfJobVariant **runs = GF_NEW_ARRAY(&f->arena, const GfJobVariant *, c->job->variant_count);
 
     f->variants = GF_NEW_ARRAY(&f->arena, GfJobFileVariant, c->job->variant_count);
-    if (!f->variants)
+    if (!f->variants || !runs)
         return gf_fail_memory(c->diags);
     for (size_t i = 0; i < c->job->variant_count; i++)
-        GF_TRY(compile_variant(c, &c->job->variants[i]));
+        GF_TRY(add_run(c, &c->job->variants[i], runs));
+    for (size_t i = 0; i < f->variant_count; i++)
+        GF_TRY(compile_variant(c, runs[i], &f->variants[i]));
     return GF_OK;
 }
 

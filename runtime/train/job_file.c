@@ -229,11 +229,3 @@ void gf_job_file_close(GfJobFile *f)
     gf_arena_free(&f->arena);
     *f = (GfJobFile){0};
 }
-
-const GfJobFileVariant *gf_job_file_variant(const GfJobFile *f, const char *name)
-{
-    for (size_t i = 0; i < f->variant_count; i++)
-        if (strcmp(f->variants[i].name, name) == 0)
-            return &f->variants[i];
-    return NULL;
-}

@@ -21,11 +21,12 @@
 #include "frontend/graph/job_pack.h"
 #include "runtime/train/limits.h"
 
+/* A variant as it was compiled; runs that differ in what is not compiled share it. */
 typedef struct GfJobFileVariant {
-    const char *name;
-    GfPlanLimits limits;
+    const char *name;    /* of the variant */
+    GfPlanLimits limits; /* the largest of its runs */
     GfPrograms programs;
-    const char *passes[GF_STEP_PROGRAMS]; /* that each came of, without the sizes of the plan; "": no program */
+    const char *passes[GF_STEP_PROGRAMS]; /* that each comes of, without the sizes of the plan; "": not wanted */
 } GfJobFileVariant;
 
 typedef struct GfJobFile {
@@ -55,11 +56,12 @@ GfStatus gf_job_file_write(const GfJobFile *file, const char *path, GfDiags *dia
  * GF_ERR_NAME a variant that the file does not have. */
 GfStatus gf_job_file_job(const GfJobFile *file, const GfSet *sets, size_t set_count, GfJob *job, GfDiags *diags);
 
-/* The lists of passes that `training` asks for; as in GfJobFileVariant.passes. */
-GfStatus gf_job_file_passes(const GfVariant *variant, const GfTraining *training, const GfPrograms *programs,
-                            GfArena *arena, const char *passes[GF_STEP_PROGRAMS], GfDiags *diags);
+/* The lists of passes that a run comes of; as in GfJobFileVariant.passes.  In `arena`. */
+GfStatus gf_job_file_passes(const GfJobVariant *run, GfArena *arena, const char *passes[GF_STEP_PROGRAMS],
+                            GfDiags *diags);
 
-const GfJobFileVariant *gf_job_file_variant(const GfJobFile *file, const char *name); /* or NULL */
+/* What was compiled for a run of a job; NULL: nothing was. */
+GfStatus gf_job_file_find(const GfJobFile *file, const GfJobVariant *run, const GfJobFileVariant **out, GfDiags *diags);
 
 /* That `model` is the one compiled, and that the programs take and give what a step of
  * it does.  Errors: GF_ERR_VALUE a size or choice that differs, by name; GF_ERR_FORMAT. */

@@ -7,37 +7,51 @@
 
 /* ---- settings ---- */
 
-GfStatus gf_job_file_passes(const GfVariant *variant, const GfTraining *training, const GfPrograms *programs,
-                            GfArena *arena, const char *passes[GF_STEP_PROGRAMS], GfDiags *diags)
+GfStatus gf_job_file_passes(const GfJobVariant *run, GfArena *arena, const char *passes[GF_STEP_PROGRAMS],
+                            GfDiags *diags)
 {
-    GfRecipe r = {.variant = variant, .training = training};
+    GfRecipe r = {.variant = &run->variant, .training = &run->training};
 
     passes[GF_STEP_UPDATE] = gf_recipe_train(&r, arena);
-    passes[GF_STEP_ACCUMULATE] = programs->of[GF_STEP_ACCUMULATE] ? gf_recipe_accumulate(&r, arena) : "";
-    passes[GF_STEP_EVALUATE] = programs->of[GF_STEP_EVALUATE] ? gf_recipe_eval(&r, arena) : "";
+    passes[GF_STEP_ACCUMULATE] = run->training.gradient_accumulation_steps > 1 ? gf_recipe_accumulate(&r, arena) : "";
+    passes[GF_STEP_EVALUATE] = gf_recipe_eval(&r, arena);
     return arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 
-/* Whether the variants' lists with the job's settings are the file's. */
-static GfStatus is_compiled(const GfJobFile *f, const GfJob *job, bool *yes, GfDiags *diags)
+static bool same_passes(const char *const *a, const char *const *b)
+{
+    for (int i = 0; i < GF_STEP_PROGRAMS; i++)
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    return true;
+}
+
+GfStatus gf_job_file_find(const GfJobFile *f, const GfJobVariant *run, const GfJobFileVariant **out, GfDiags *diags)
 {
     const char *passes[GF_STEP_PROGRAMS];
     GfArena scratch;
 
-    *yes = gf_job_pack_find(&f->pack, job->model) != NULL;
+    *out = NULL;
     gf_arena_init(&scratch, diags->arena.allocator);
-    GfStatus status = GF_OK;
-    for (size_t i = 0; status == GF_OK && i < job->variant_count; i++) {
-        const GfJobVariant *v = &job->variants[i];
-        const GfJobFileVariant *in_file = gf_job_file_variant(f, v->name);
-        if (!in_file)
-            continue;
-        status = gf_job_file_passes(&v->variant, &v->training, &in_file->programs, &scratch, passes, diags);
-        for (int k = 0; status == GF_OK && k < GF_STEP_PROGRAMS; k++)
-            *yes &= strcmp(passes[k], in_file->passes[k]) == 0;
-    }
+    GfStatus status = gf_job_file_passes(run, &scratch, passes, diags);
+    for (size_t i = 0; status == GF_OK && !*out && i < f->variant_count; i++)
+        if (strcmp(f->variants[i].name, run->variant.name) == 0 && same_passes(f->variants[i].passes, passes))
+            *out = &f->variants[i];
     gf_arena_free(&scratch);
     return status;
+}
+
+/* Whether all runs of the job were compiled. */
+static GfStatus is_compiled(const GfJobFile *f, const GfJob *job, bool *yes, GfDiags *diags)
+{
+    const GfJobFileVariant *found;
+
+    *yes = gf_job_pack_find(&f->pack, job->model) != NULL;
+    for (size_t i = 0; *yes && i < job->variant_count; i++) {
+        GF_TRY(gf_job_file_find(f, &job->variants[i], &found, diags));
+        *yes = found != NULL;
+    }
+    return GF_OK;
 }
 
 /* Whether this setting alone makes another program of the job. */
@@ -76,9 +90,18 @@ static GfStatus fail_variant(const GfJobFile *f, const char *name, GfDiags *diag
     GfText list = {.arena = &diags->arena};
 
     for (size_t i = 0; i < f->variant_count; i++)
-        gf_text_add(&list, "%s%s", i ? ", " : "", f->variants[i].name);
+        if (i == 0 || strcmp(f->variants[i].name, f->variants[i - 1].name) != 0)
+            gf_text_add(&list, "%s%s", i ? ", " : "", f->variants[i].name);
     return gf_fail(diags, (GfLoc){.file = f->path}, GF_ERR_NAME, "has no variant '%s'; it has: %s", name,
                    gf_text_str(&list));
+}
+
+static bool has_variant(const GfJobFile *f, const char *name)
+{
+    for (size_t i = 0; i < f->variant_count; i++)
+        if (strcmp(f->variants[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 static GfStatus check_job(const GfJobFile *f, const GfSet *sets, size_t count, const GfJob *job, GfDiags *diags)
@@ -86,8 +109,8 @@ static GfStatus check_job(const GfJobFile *f, const GfSet *sets, size_t count, c
     bool same;
 
     for (size_t i = 0; i < job->variant_count; i++)
-        if (!gf_job_file_variant(f, job->variants[i].name))
-            return fail_variant(f, job->variants[i].name, diags);
+        if (!has_variant(f, job->variants[i].variant.name))
+            return fail_variant(f, job->variants[i].variant.name, diags);
     GF_TRY(is_compiled(f, job, &same, diags));
     return same ? GF_OK : fail_setting(f, sets, count, diags);
 }

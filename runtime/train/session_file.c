@@ -76,8 +76,9 @@ static GfStatus open_device(GfSession *s, uint32_t threads, GfDiags *diags)
 static GfStatus check_variant(const GfSession *s, const GfJobVariant *v, GfDiags *diags)
 {
     GfPlanLimits needed = gf_limits_of_data(&s->corpus, &v->training);
-    const GfJobFileVariant *in_file = gf_job_file_variant(s->options.file, v->name);
+    const GfJobFileVariant *in_file;
 
+    GF_TRY(gf_job_file_find(s->options.file, v, &in_file, diags));
     GF_TRY(gf_job_file_check_limits(s->options.file, in_file, &needed, diags));
     for (int i = 0; i < GF_STEP_PROGRAMS; i++)
         if (in_file->programs.of[i])

@@ -52,8 +52,11 @@ static GfStatus compile(Run *run)
                               .train = limits.train,
                               .evaluate = limits.evaluate};
 
-    if (s->options.file)
-        options.programs = &gf_job_file_variant(s->options.file, run->variant->name)->programs;
+    if (s->options.file) {
+        const GfJobFileVariant *compiled;
+        GF_TRY(gf_job_file_find(s->options.file, run->variant, &compiled, run->diags));
+        options.programs = &compiled->programs;
+    }
     return gf_steps_new(&run->steps, &options, run->diags);
 }
 

@@ -94,6 +94,20 @@ grep -q "the data is not here" "$out/stdout" || fail "nothing says that the plan
 grep -q "8 sequences, 192 tokens" "$out/stdout" || fail "the plan is not batch size times length"
 expect 0 "weights" train blind.gfc --set data.train=b.txt --set data.test=b.txt --set training.output_dir=blind
 
+# ---- several runs: programs for what is compiled, runs for the rest -------------------------------
+
+grid="--set variants=classifier --set training.weight_decay=[0,0.01] --set training.per_device_train_batch_size=[8,16]"
+compile "$demo" $grid -o "$out/empty/grid.gfc"
+[ "$(grep -c "^classifier" "$out/stdout")" -eq 2 ] || fail "two weight decays are two variants of programs"
+grep -q "up to 16 sequences" "$out/stdout" || fail "the plan is not that of the larger batches"
+"$graft" train "$demo" --device cpu $grid $short --set "training.output_dir=$out/jit-grid" >"$out/stdout" \
+    2>"$out/stderr" || fail "graft train $grid"
+expect 0 "comparison.md" train grid.gfc $short --set training.output_dir=grid
+[ "$(ls "$out/empty/grid" | grep -c '^classifier-')" -eq 4 ] || fail "not four runs"
+for run in "$out"/jit-grid/classifier-*; do
+    cmp "$run/model.safetensors" "$out/empty/grid/$(basename "$run")/model.safetensors" || fail "$run is another model"
+done
+
 # ---- what may not be set ------------------------------------------------------------------------
 
 small="--set training.output_dir=no $short"

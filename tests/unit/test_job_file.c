@@ -85,8 +85,7 @@ static void describe(Bed *b, const GfJob *job, GfJobFile *made)
                                 .limits = {.train = {100, 8}, .evaluate = {100, 8}},
                                 .programs = {.params = {110 + (int64_t)i, 10}}};
         v->programs.of[GF_STEP_UPDATE] = v->programs.of[GF_STEP_EVALUATE] = &b->hand.program;
-        require(b, gf_job_file_passes(&job->variants[i].variant, &job->variants[i].training, &v->programs, &b->arena,
-                                      v->passes, &b->diags));
+        require(b, gf_job_file_passes(&job->variants[i], &b->arena, v->passes, &b->diags));
     }
 }
 
@@ -162,9 +161,9 @@ static void a_file_has_all_of_its_job(void **state)
 
     require(b, gf_job_file_open(&b->file, b->path, &b->diags));
     assert_string_equal(b->file.target, "cpu:x86-64");
-    const GfJobFileVariant *lora = gf_job_file_variant(&b->file, "lora");
-    assert_non_null(lora);
-    assert_null(gf_job_file_variant(&b->file, "classifier"));
+    const GfJobFileVariant *lora = &b->file.variants[1];
+    assert_int_equal(b->file.variant_count, 2);
+    assert_string_equal(lora->name, "lora");
     assert_int_equal(lora->programs.params.all, 111);
     assert_int_equal(lora->limits.evaluate.tokens, 100);
     assert_null(lora->programs.of[GF_STEP_ACCUMULATE]);
@@ -260,6 +259,45 @@ static void compiled_settings_are_named(void **state)
         snprintf(want, sizeof want, "'%s' is compiled in and cannot be set to '%s'", sets[i].path, sets[i].value);
         assert_says(b, want);
     }
+}
+
+/* Runs of settings that are not compiled share what was. */
+static void runs_share_their_programs(void **state)
+{
+    static const GfSet sets[] = {{"seeds", "[1, 2, 3]"}, {"training.learning_rate", "[1e-4, 5e-5]"}};
+    Bed *b = *state;
+    const GfJobFileVariant *found;
+
+    require(b, gf_job_file_open(&b->file, b->path, &b->diags));
+    require(b, gf_job_file_job(&b->file, sets, 2, &b->job, &b->diags));
+    assert_int_equal(b->job.variant_count, 12);
+    for (size_t i = 0; i < 12; i++) {
+        require(b, gf_job_file_find(&b->file, &b->job.variants[i], &found, &b->diags));
+        assert_ptr_equal(found, &b->file.variants[i / 6]);
+    }
+    gf_job_close(&b->job);
+    assert_int_equal(gf_job_file_job(&b->file, &(GfSet){"training.weight_decay", "[0, 0.01]"}, 1, &b->job, &b->diags),
+                     GF_ERR_VALUE);
+    assert_says(b, "'training.weight_decay' is compiled in and cannot be set to '[0, 0.01]'");
+}
+
+/* An item of the job's list stays one, however many runs it means. */
+static void a_pack_of_runs_has_each_item_once(void **state)
+{
+    static const GfSet sets[] = {{"variants", "full,lora"}, {"seeds", "[1, 2]"}};
+    Bed *b = *state;
+    GfJobPack pack;
+    GfJob job;
+
+    require(b, gf_job_load(&job, DEMO, sets, 2, &b->diags));
+    require(b, gf_job_pack(&pack, &b->arena, &job, "{}", "cpu:x86-64", &b->diags));
+    assert_int_equal(pack.count, 3);
+    assert_true(gf_job_pack_place(&pack, &b->arena, b->path));
+    require(b, gf_job_load_pack(&b->job, &pack, NULL, 0, &b->diags));
+    assert_int_equal(b->job.variant_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(b->job.variants[i].name, job.variants[i].name);
+    gf_job_close(&job);
 }
 
 static void other_variants_are_not_there(void **state)
@@ -361,11 +399,12 @@ static void other_versions_are_named(void **state)
 {
     Bed *b = *state;
 
-    b->bytes[8] ^= 3; /* the format's low byte: 1 becomes 2 */
+    unsigned char format = b->bytes[8];
+    b->bytes[8] = 99; /* the format's low byte */
     sign(b->bytes, b->size);
     assert_int_equal(open_changed(b, b->bytes, b->size), GF_ERR_FORMAT);
-    assert_says(b, "in format 1.2; this is graft");
-    b->bytes[8] ^= 3;
+    assert_says(b, "in format 1.99; this is graft");
+    b->bytes[8] = format;
     b->bytes[16] = '7'; /* graft's version, behind its length */
     sign(b->bytes, b->size);
     assert_int_equal(open_changed(b, b->bytes, b->size), GF_ERR_FORMAT);
@@ -402,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_has_all_of_its_job),       TEST(the_model_is_in_the_file),
         TEST(paths_are_relative_to_the_file),  TEST(settings_that_are_not_compiled_may_change),
+        TEST(runs_share_their_programs),       TEST(a_pack_of_runs_has_each_item_once),
         TEST(compiled_settings_are_named),     TEST(other_variants_are_not_there),
         TEST(larger_batches_are_refused),      TEST(damage_is_seen_by_the_checksum),
         TEST(forged_files_are_errors_or_jobs), TEST(forged_ends_are_errors),

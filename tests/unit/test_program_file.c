@@ -80,6 +80,8 @@ static void cuda_programs_come_back(void **state)
     assert_memory_equal(b.read->kernels[0].block.image, "cubin\0bytes", 11);
     assert_true(b.read->kernels[0].block.batched);
     assert_int_equal(b.read->kernels[1].block.spills, 3);
+    assert_int_equal(b.read->batch_count, 1);
+    assert_int_equal(b.read->batches[0].count, 1);
     bed_close(&b);
 }
 
@@ -207,9 +209,30 @@ static void code_is_checked(void **state)
     hand_program_make_cuda(&b.hand);
     REFUSED(&b, hand.kernels[0].block.image, NULL, "kernel 0 ('k0_add') has no code");
     REFUSED(&b, hand.kernels[0].block.threads, 2048, "kernel 0 ('k0_add') has no code");
-    REFUSED(&b, hand.batch.count, 2, "batch 0 is none of the program's launches");
+    bed_close(&b);
+}
+
+/* A launch in no batch would never run. */
+static void batches_are_checked(void **state)
+{
+    GfLaunch two[2];
+    Bed b;
+
+    (void)state;
+    bed_open(&b);
+    hand_program_make_cuda(&b.hand);
+    two[0] = two[1] = b.hand.launch;
+    b.hand.program.launches = two;
+    b.hand.program.launch_count = 2;
+    b.hand.batch.count = 2;
+    assert_int_equal(gf_program_check(&b.hand.program, "test.gfc", &b.diags), GF_OK);
+    REFUSED(&b, hand.batch.count, 1, "1 of 2 launches are in batches");
+    REFUSED(&b, hand.program.batch_count, 0, "0 of 2 launches are in batches");
+    REFUSED(&b, hand.batch.count, 3, "batch 0 is none of the program's launches");
     REFUSED(&b, hand.batch.first, 1, "batch 0 is none of the program's launches");
-    REFUSED(&b, hand.program.batch_count, 0, "0 of 1 launches are in batches");
+    REFUSED(&b, hand.kernels[0].block.batched, false, "batch 0 is none of the program's launches");
+    two[1].scalar_count--;
+    assert_refused(&b, "batch 0 is none of the program's launches");
     bed_close(&b);
 }
 
@@ -397,6 +420,7 @@ int main(void)
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(places_are_checked),
         cmocka_unit_test(code_is_checked),
+        cmocka_unit_test(batches_are_checked),
         cmocka_unit_test(code_runs_where_it_lies),
         cmocka_unit_test(foreign_processors_are_named),
         cmocka_unit_test(stored_code_computes_the_same),
