@@ -6,6 +6,7 @@
  */
 #include "codegen/cuda/cache.h"
 #include "codegen/cuda/emit.h"
+#include "codegen/cuda/features.h"
 #include "codegen/cuda/nvrtc.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@
 typedef struct Lowering {
     const GfGraph *g;
     GfProgram *program;
+    CudaFeatures features;
     GfArena scratch;
     GfDiags *diags;
     const GfRegion *regions;
@@ -85,6 +87,7 @@ static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
     *e = (CudaEmit){.g = w->g, .r = r, .arena = &w->scratch, .diags = w->diags, .out = &text};
     count_together(w, e);
     e->name = kernel_name(w, r);
+    e->features = w->features;
     GF_TRY(cuda_emit_region(e));
     *index = p->kernel_count++;
     p->kernels[*index] = (GfKernel){.name = e->name,
@@ -179,7 +182,8 @@ static GfStatus lower_graph(Lowering *w)
     return GF_OK;
 }
 
-static GfStatus lower(const GfGraph *g, const GfAllocator *allocator, GfProgram **out, GfDiags *diags)
+static GfStatus lower(const GfGraph *g, CudaFeatures features, const GfAllocator *allocator, GfProgram **out,
+                      GfDiags *diags)
 {
     GfArena arena;
 
@@ -190,7 +194,7 @@ static GfStatus lower(const GfGraph *g, const GfAllocator *allocator, GfProgram 
         return gf_fail_memory(diags);
     }
     p->arena = arena;
-    Lowering w = {.g = g, .program = p, .diags = diags};
+    Lowering w = {.g = g, .program = p, .features = features, .diags = diags};
     gf_arena_init(&w.scratch, allocator);
     GfStatus status = gf_program_describe(p, g, diags);
     if (status == GF_OK)
@@ -314,9 +318,11 @@ static GfStatus compile(const GfGraph *g, const GfCompileOptions *options, const
                         GfProgram **out, GfDiags *diags)
 {
     const char *target = options->target ? options->target : "cuda:sm_80", *form = options->form;
+    CudaFeatures features;
     GfProgram *program = NULL;
 
-    GF_TRY(lower(g, allocator, &program, diags));
+    GF_TRY(cuda_features_read(options, target, &features, diags));
+    GF_TRY(lower(g, features, allocator, &program, diags));
     program->target = gf_arena_strdup(&program->arena, target);
     GfStatus status = GF_OK;
     if (!form || strcmp(form, "cuda") != 0)

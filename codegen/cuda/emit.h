@@ -16,6 +16,7 @@
 #define GF_CODEGEN_CUDA_EMIT_H
 
 #include "codegen/codegen.h"
+#include "codegen/cuda/features.h"
 
 typedef struct CudaEmit CudaEmit;
 
@@ -29,6 +30,7 @@ struct CudaEmit {
     GfArena *arena;
     GfDiags *diags;
     const char *name; /* of the kernel */
+    CudaFeatures features;
     GfText *out;
     int indent;
     const char **names; /* by slot (node id * 3 + result): the variable; NULL: not named yet */

@@ -8,34 +8,21 @@
  *
  * Where few tiles have a long inner dim, several blocks share a tile and their
  * sums are added in a fixed order by the last one (gf_join).
+ *
+ * The tile is that of device/tile.cuh, or that of device/hopper.cuh (hopper.c).
  */
-#include "codegen/cuda/emit.h"
+#include "codegen/cuda/tile.h"
 #include "codegen/cuda/ops.h"
 
 #include <string.h>
 
-enum { MAX_PRODUCTS = 8, TILE_THREADS = 128, DEPTH = 32, STAGES = 3, PAD = 4, NARROW = 16, BROAD = 64 };
+enum { TILE_THREADS = 128, DEPTH = 32, STAGES = 3, PAD = 4, NARROW = 16, BROAD = 64 };
 enum { BUSY_TASKS = 96, WANTED_BLOCKS = 132, LEAST_SPLIT = 256, MAX_SPLITS = 8 };
 
 const CudaOp cuda_linear = {0};
 const CudaOp cuda_matmul = {0};
 
-/* y[rows, cols] = a b, the inner dim contiguous (deep) or not in memory. */
-typedef struct Product {
-    const GfNode *node;
-    const GfValue *a, *b, *bias; /* bias NULL: none */
-    GfDim inner;
-    bool deep_a, deep_b;
-    const char *precision;
-    uint32_t index; /* among the products: its accumulators stand there */
-} Product;
-
-typedef struct Tiles {
-    Product product[MAX_PRODUCTS];
-    uint32_t count;
-    int bm, bn;
-    const char *index; /* of the element in the epilogue; NULL: in a prologue */
-} Tiles;
+static const TileKind plain = {"GfTile", "GfOperand", "", "gf_load", "gf_compute", DEPTH};
 
 /* ---- what the region holds ------------------------------------------------------- */
 
@@ -81,28 +68,22 @@ static GfStatus collect(CudaEmit *e, Tiles *t)
 
 /* ---- sizes ------------------------------------------------------------------------ */
 
-static int64_t tiles_of(int64_t size, int unit)
+int64_t tile_longest(const CudaEmit *e, const Tiles *t)
 {
-    return (size + unit - 1) / unit;
-}
+    int64_t longest = 0;
 
-static void choose_tile(CudaEmit *e, Tiles *t)
-{
-    int64_t rows = cuda_dim_max(e, e->r->rows), cols = cuda_dim_max(e, e->r->cols);
-
-    t->bm = rows <= NARROW && cols > NARROW ? NARROW : BROAD;
-    t->bn = cols <= NARROW ? NARROW : BROAD;
+    for (uint32_t i = 0; i < t->count; i++) {
+        int64_t size = cuda_dim_max(e, t->product[i].inner);
+        longest = size > longest ? size : longest;
+    }
+    return longest;
 }
 
 /* Blocks that share a tile: so many that the device has work, none with little. */
 static uint32_t choose_splits(CudaEmit *e, const Tiles *t, int64_t tasks)
 {
-    int64_t inner = 0, splits;
+    int64_t inner = tile_longest(e, t), splits;
 
-    for (uint32_t i = 0; i < t->count; i++) {
-        int64_t size = cuda_dim_max(e, t->product[i].inner);
-        inner = size > inner ? size : inner;
-    }
     if (tasks >= BUSY_TASKS)
         return 1;
     splits = WANTED_BLOCKS / tasks;
@@ -115,18 +96,30 @@ static int operand_floats(int outer, bool deep)
     return deep ? outer * (DEPTH + PAD) : DEPTH * (outer + PAD);
 }
 
-static void reserve(CudaEmit *e, Tiles *t)
+/* The tile of tile.cuh, which suits any product. */
+static void choose_plain(CudaEmit *e, Tiles *t)
 {
-    int64_t tasks = tiles_of(cuda_dim_max(e, e->r->rows), t->bm) * tiles_of(cuda_dim_max(e, e->r->cols), t->bn);
+    int64_t rows = cuda_dim_max(e, e->r->rows), cols = cuda_dim_max(e, e->r->cols);
 
+    t->kind = &plain;
+    t->bm = rows <= NARROW && cols > NARROW ? NARROW : BROAD;
+    t->bn = cols <= NARROW ? NARROW : BROAD;
+    t->sizes = cuda_text(e, "%d, %d", t->bm, t->bn);
     e->threads = TILE_THREADS;
-    e->splits = choose_splits(e, t, tasks * e->together);
-    e->work = (GfWork){.dim = {e->r->cols, e->r->rows}, .unit = {t->bn, t->bm}};
+    e->splits = choose_splits(e, t, tiles_of(rows, t->bm) * tiles_of(cols, t->bn) * e->together);
     for (uint32_t i = 0; i < t->count; i++) {
         int stage = operand_floats(t->bm, t->product[i].deep_a) + operand_floats(t->bn, t->product[i].deep_b);
         uint32_t bytes = (uint32_t)(STAGES * stage) * 4;
         e->shared = bytes > e->shared ? bytes : e->shared;
     }
+}
+
+static void reserve(CudaEmit *e, Tiles *t)
+{
+    if (!hopper_choose(e, t))
+        choose_plain(e, t);
+    int64_t tasks = tiles_of(cuda_dim_max(e, e->r->rows), t->bm) * tiles_of(cuda_dim_max(e, e->r->cols), t->bn);
+    e->work = (GfWork){.dim = {e->r->cols, e->r->rows}, .unit = {t->bn, t->bm}};
     if (e->splits > 1)
         e->scratch_bytes = tasks * 4 + tasks * e->splits * t->count * t->bm * t->bn * 4; /* see gf_join */
 }
@@ -175,11 +168,11 @@ static void write_loader(CudaEmit *e, Tiles *t, const Product *p, const Operand 
 
     cuda_open(e, "[&](float *to, int k)");
     if (!e->inside[o->value->node->id]) {
-        cuda_line(e, "gf_load<%s, %s>(to, %s, %s, %s, %s, %s, %s);", o->type, is_wide(across) ? "true" : "false",
-                  cuda_pointer(e, o->value), cuda_dim(e, across), line, column, cuda_dim(e, lines),
-                  cuda_dim(e, across));
+        cuda_line(e, "%s<%s, %s>(to, %s, %s, %s, %s, %s, %s);", t->kind->load, o->type,
+                  is_wide(across) ? "true" : "false", cuda_pointer(e, o->value), cuda_dim(e, across), line, column,
+                  cuda_dim(e, lines), cuda_dim(e, across));
     } else {
-        cuda_open(e, "gf_compute<%s>(to, %s, %s, %s, %s, [&](int row, int col)", o->type, line, column,
+        cuda_open(e, "%s<%s>(to, %s, %s, %s, %s, [&](int row, int col)", t->kind->compute, o->type, line, column,
                   cuda_dim(e, lines), cuda_dim(e, across));
         t->index = NULL;
         cuda_fresh(e);
@@ -188,22 +181,22 @@ static void write_loader(CudaEmit *e, Tiles *t, const Product *p, const Operand 
     }
 }
 
-static const char *operand_type(CudaEmit *e, int outer, bool deep)
+static const char *operand_type(CudaEmit *e, const TileKind *kind, int outer, bool deep)
 {
-    return cuda_text(e, "GfOperand<%d, %s>", outer, deep ? "true" : "false");
+    return cuda_text(e, "%s<%d, %s%s>", kind->operand, outer, deep ? "true" : "false", kind->more);
 }
 
 static void write_product(CudaEmit *e, Tiles *t, Product *p)
 {
-    Operand a = {p->a, e->r->rows, "tile.row", operand_type(e, t->bm, p->deep_a), p->deep_a};
-    Operand b = {p->b, e->r->cols, "tile.col", operand_type(e, t->bn, p->deep_b), p->deep_b};
+    Operand a = {p->a, e->r->rows, "tile.row", operand_type(e, t->kind, t->bm, p->deep_a), p->deep_a};
+    Operand b = {p->b, e->r->cols, "tile.col", operand_type(e, t->kind, t->bn, p->deep_b), p->deep_b};
     const char *inner = cuda_dim(e, p->inner), *begin = "0", *end = inner;
 
     cuda_line(e, "%s", "");
     cuda_line(e, "// %s: inner dim %s", gf_op_text(p->node->op), inner);
     if (e->splits > 1) {
-        begin = cuda_text(e, "gf_split(%s, part, %u)", inner, e->splits);
-        end = cuda_text(e, "gf_split(%s, part + 1, %u)", inner, e->splits);
+        begin = cuda_text(e, "gf_split<%d>(%s, part, %u)", t->kind->depth, inner, e->splits);
+        end = cuda_text(e, "gf_split<%d>(%s, part + 1, %u)", t->kind->depth, inner, e->splits);
     }
     cuda_line(e, "tile.product<%s, %s, %s>(acc%s, %s, %s,", p->precision, p->deep_a ? "true" : "false",
               p->deep_b ? "true" : "false", p->index ? cuda_text(e, " + %u * tile.elements", p->index) : "", begin,
@@ -223,7 +216,8 @@ static void write_join(CudaEmit *e, const Tiles *t)
     const char *tasks = cuda_text(e, "(%s + %d) / %d * blocks", cuda_dim(e, e->r->rows), t->bm - 1, t->bm);
 
     cuda_line(e, "%s", "");
-    cuda_line(e, "if (!gf_join<%u * tile.elements>(acc, scratch, %s, task, part, %u))", t->count, tasks, e->splits);
+    cuda_line(e, "if (!gf_join<%u * tile.elements, %u>(acc, scratch, %s, task, part, %u))", t->count, e->threads, tasks,
+              e->splits);
     cuda_line(e, "    return;");
 }
 
@@ -242,7 +236,6 @@ GfStatus cuda_emit_tile(CudaEmit *e)
     Tiles t = {0};
 
     GF_TRY(collect(e, &t));
-    choose_tile(e, &t);
     reserve(e, &t);
     e->self = &t;
     e->source = tile_source;
@@ -250,7 +243,7 @@ GfStatus cuda_emit_tile(CudaEmit *e)
     e->col = "col";
     GF_TRY(cuda_begin(e));
     cuda_line(e, "const int blocks = (%s + %d) / %d; // across", cuda_dim(e, e->r->cols), t.bn - 1, t.bn);
-    cuda_line(e, "const GfTile<%d, %d> tile(task / blocks * %d, task %% blocks * %d);", t.bm, t.bn, t.bm, t.bn);
+    cuda_line(e, "%s<%s> tile(task / blocks * %d, task %% blocks * %d);", t.kind->tile, t.sizes, t.bm, t.bn);
     cuda_line(e, "if (tile.row >= %s)", cuda_dim(e, e->r->rows));
     cuda_line(e, "    return;");
     cuda_line(e, "float acc[%u * tile.elements] = {};", t.count);

@@ -30,6 +30,7 @@ static const GfOptionSpec option_specs[] = {
     {"config", "DIR|FILE", "a checkpoint's config.json, or its folder; without it the model's own sizes"},
     {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; of a job any key; may be repeated"},
     {"target", "NAME", "what to compile for: cpu (the default), cpu:x86-64-v3, cuda:sm_80, cuda:sm_90a ..."},
+    {"features", "LIST", "of cuda:sm_90a: wgmma, for products rounded to bf16; off by default: see below"},
     {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     {"stats", NULL, "print what each pass did"},
@@ -54,7 +55,11 @@ static const GfCommandSpec spec = {
             "--count peft counts as peft's print_trainable_parameters does for an adapter with a\n"
             "trained head: peft keeps the original head and a trainable copy of it, and the usual\n"
             "recipe sets both to train.  So the head counts twice, in both numbers, although only\n"
-            "one of the two is ever used.  The default counts every parameter once.\n",
+            "one of the two is ever used.  The default counts every parameter once.\n"
+            "\n"
+            "--features wgmma multiplies with the warp-group instructions of sm_90a.  Its kernels are\n"
+            "compiled and emulated in tests and have not run on a device.  wgmma:64x96 takes tiles of\n"
+            "that size alone.  GRAFT_CUDA_FEATURES names the features where no option does.\n",
     .least = 1,
     .most = 1,
     .options = option_specs,
@@ -67,7 +72,7 @@ typedef struct Compile {
     GfArena *arena;
     GfDiags *diags;
     GfLoadedStep *step;
-    const char *target, *emit, *list; /* emit NULL: the summary; list: the passes */
+    const char *target, *features, *emit, *list; /* emit NULL: the summary; list: the passes */
     bool count_peft, to_folder;
     int64_t seqs, tokens;
     uint32_t model_ids; /* nodes from this id on were added by passes */
@@ -129,12 +134,16 @@ static GfStatus read_options(Compile *c)
     const char *count = gf_options_value(c->o, "count"), *target = gf_options_value(c->o, "target");
 
     c->target = target ? target : "cpu";
+    c->features = gf_options_value(c->o, "features");
     c->emit = gf_options_value(c->o, "emit");
     c->count_peft = count && strcmp(count, "peft") == 0;
     if (c->emit)
         GF_TRY(check_word(c, "emit", c->emit, forms, sizeof forms / sizeof *forms));
     if (count)
         GF_TRY(check_word(c, "count", count, counts, 2));
+    if (c->features && strncmp(c->target, "cuda:", 5) != 0)
+        return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE, "--features is for the targets cuda:..., found '%s'",
+                       c->target);
     return read_sizes(c);
 }
 
@@ -280,7 +289,8 @@ static GfStatus add_program(Compile *c)
     double begin = seconds_now();
 
     GF_TRY(gf_backend_find(c->target, &backend, c->diags));
-    GF_TRY(backend->compile(c->step->model.graph, &(GfCompileOptions){.target = c->target}, NULL, &program, c->diags));
+    GF_TRY(backend->compile(c->step->model.graph, &(GfCompileOptions){.features = c->features, .target = c->target},
+                            NULL, &program, c->diags));
     gf_text_add(&c->out, "compiled  %u kernels for %u launches (%u more once, for frozen weights) in %.2f s\n",
                 program->kernel_count, program->batch_count ? program->batch_count : program->launch_count,
                 program->prepare_count, seconds_now() - begin);
@@ -343,7 +353,7 @@ static GfStatus add_summary(Compile *c)
 static GfStatus add_kernels(Compile *c, const GfBackend *backend)
 {
     const char *folder = gf_options_value(c->o, "o");
-    GfCompileOptions options = {.target = c->target, .form = c->emit};
+    GfCompileOptions options = {.features = c->features, .target = c->target, .form = c->emit};
     GfProgram *program = NULL;
 
     if (!folder)
@@ -412,6 +422,9 @@ static GfStatus check_argument(const Compile *c)
 static GfStatus compile(Compile *c)
 {
     GF_TRY(check_argument(c));
+    if (gf_compile_wants_job(c->o) && gf_options_has(c->o, "features"))
+        return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE,
+                       "--features is for a model; for a job set GRAFT_CUDA_FEATURES");
     if (gf_compile_wants_job(c->o))
         return gf_compile_job(c->o, c->arena, c->diags);
     GF_TRY(read_options(c));

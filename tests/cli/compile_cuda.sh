@@ -1,12 +1,13 @@
 #!/bin/sh
 # compile_cuda.sh GRAFT SOURCE_DIR -- the cuda target without a GPU: NVRTC compiles
-# every kernel of bert-base, three variants, f32 and bf16, for sm_80 and sm_90a;
-# none spills, none asks for more than a block may have.  Then what goes wrong.
+# every kernel of bert-base, three variants, f32 and bf16, for sm_80 and sm_90a, and
+# bf16 with the feature wgmma; none spills, none asks for more than a block may
+# have.  Then what goes wrong.
 # Exit 77 (skipped) where there is no NVRTC.
 set -u
 graft=$1 source=$2
 out=$(mktemp -d) passed=0 failed=0
-export GRAFT_CACHE= # nothing from an earlier run
+export GRAFT_CACHE= GRAFT_CUDA_FEATURES= # nothing from an earlier run
 trap 'rm -rf "$out"' EXIT
 
 check() { # WHAT COMMAND...
@@ -30,9 +31,10 @@ fails_with() {
     [ $status -gt 0 ] && [ $status -lt 128 ] && grep -q "$text" "$out/stderr"
 }
 
-# Registers of a block up to 64 Ki, shared memory up to 99 KiB, nothing spilled.
+# within_limits TABLE SHARED: registers of a block up to 64 Ki, shared memory up to
+# so many bytes, nothing spilled.
 within_limits() {
-    awk '/^k[0-9]/ { n++; if ($6 * $4 > 65536 || $7 > 101376 || $8 > 0) { print > "/dev/stderr"; bad = 1 } }
+    awk -v shared="$2" '/^k[0-9]/ { n++; if ($6 * $4 > 65536 || $7 > shared || $8 > 0) { print > "/dev/stderr"; bad = 1 } }
          END { exit bad || n < 20 }' "$1"
 }
 
@@ -70,6 +72,10 @@ check "no driver" fails_with "cannot be loaded" env GRAFT_LIBCUDA=/nonexistent/l
     "$source/models/jobs/demo.json" --device cuda --set "training.output_dir=$out/run"
 check "no such device" fails_with "unknown device" "$graft" train "$source/models/jobs/demo.json" \
     --device gpu --set "training.output_dir=$out/run"
+check "wgmma is for sm_90a" fails_with "for cuda:sm_90a" "$graft" compile "$source/models/bert.json" \
+    --target cuda:sm_80 --features wgmma --emit cuda -o "$out/old"
+check "features are of the cuda target" fails_with "for the targets cuda" "$graft" compile "$source/models/bert.json" \
+    --features wgmma
 check "no NVRTC" fails_with "cannot be loaded" env GRAFT_NVRTC=/nonexistent/libnvrtc.so "$graft" compile \
     "$source/models/bert.json" --target cuda:sm_80 --emit cubin -o "$out/none"
 
@@ -88,11 +94,41 @@ for architecture in sm_80 sm_90a; do
             status=$?
             echo "$name: $(tail -n 1 "$out/table")"
             check "$name compiles" test $status = 0
-            check "$name within limits" within_limits "$out/table"
+            check "$name within limits" within_limits "$out/table" 101376
         done
     done
 done
 cat "$out/table"
+
+# The feature of sm_90a: a block may have 227 KiB of shared memory there.
+for variant in full classifier lora; do
+    name="$variant sm_90a wgmma"
+    GRAFT_CACHE="$out/logs" GRAFT_CUDA_FEATURES=wgmma compile $variant sm_90a true cubin >"$out/table" 2>"$out/stderr"
+    status=$?
+    echo "$name: $(tail -n 1 "$out/table")"
+    check "$name compiles" test $status = 0
+    check "$name within limits" within_limits "$out/table" 232448
+done
+cat "$out/table"
+# The cache keeps what the assembler said: C7510 and the like make products wait for each other.
+check "the assembler's words are kept" grep -qa 'ptxas info' -r "$out/logs"
+check "no product waits for the one before it" sh -c "! grep -qa 'serialized' -r '$out/logs'"
+# tiles_of_wgmma FILES: how many kernels make one
+tiles_of_wgmma() {
+    grep -l '^    GfHopperTile<' "$@" | wc -l
+}
+text() { # BF16 FEATURES
+    "$graft" compile "$source/models/bert.json" --target cuda:sm_90a --set "training.bf16=$1" --features "$2" \
+        --emit cuda -o "$out/text-$1-$2" >"$out/table"
+}
+GRAFT_CUDA_FEATURES=wgmma compile classifier sm_90a true ptx >"$out/table"
+check "its instructions are there" grep -q 'wgmma.mma_async.*m64n' -r "$out/classifier-sm_90a-true-ptx"
+check "text with it" text true wgmma
+check "bf16 products use it" test "$(tiles_of_wgmma "$out"/text-true-wgmma/*.cu)" -ge 8
+check "text without it" text true ""
+check "they do not unless asked to" test "$(tiles_of_wgmma "$out"/text-true-/*.cu)" = 0
+check "text of exact products" text false wgmma
+check "exact products never do" test "$(tiles_of_wgmma "$out"/text-false-wgmma/*.cu)" = 0
 
 # From the cache: the same bytes; one damaged entry is compiled anew.
 export GRAFT_CACHE="$out/cache"

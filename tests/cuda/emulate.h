@@ -12,6 +12,7 @@
 //     aligned (of global memory too where GF_ALIGNED says that tensors lie as on a device)
 //   - exchanges in a warp: shuffles, votes and mma.sync take part with all 32 lanes
 //   - dynamic shared memory: a block has what its launch asks for and not more
+// What only sm_90a has stands in emulate_wgmma.h.
 #include "fiber.h"
 #include "kernel_entry.h"
 
@@ -40,7 +41,7 @@ struct GfIndex {
 };
 static thread_local GfIndex threadIdx, blockIdx;
 
-enum GfState { GF_READY, GF_AT_BARRIER, GF_AT_EXCHANGE, GF_DONE };
+enum GfState { GF_READY, GF_AT_BARRIER, GF_AT_EXCHANGE, GF_POLLING, GF_DONE };
 
 struct GfCopyOp {
     void *to;
@@ -68,6 +69,7 @@ struct GfBlock {
     int shared_bytes;
     GfContext home;
     int count, current;
+    long waits; // of fibers so far, for anything but a poll's next look
     uint64_t random;
     void (*body)(void *);
     void *self;
@@ -93,6 +95,7 @@ static void gf_wait(GfState state)
 {
     GfFiber *f = &gf_block.fibers[gf_block.current];
     f->state = state;
+    gf_block.waits += state != GF_POLLING;
     gf_switch(&f->context, &gf_block.home);
 }
 
@@ -100,6 +103,7 @@ static void gf_fiber_main()
 {
     gf_block.body(gf_block.self);
     gf_block.fibers[gf_block.current].state = GF_DONE;
+    gf_block.waits++;
     gf_switch(&gf_block.fibers[gf_block.current].context, &gf_block.home);
 }
 
@@ -139,13 +143,16 @@ static void gf_check_fence()
             gf_emulation_error("a block writes behind its shared memory");
 }
 
-static void gf_run_block(int threads)
+static void gf_async_begin(), gf_async_end(); // emulate_wgmma.h
+
+static void gf_begin_block(int threads)
 {
     GfBlock *b = &gf_block;
 
     if (threads % 32 || threads > GF_MOST_THREADS)
         gf_emulation_error("a block has whole warps");
     memset(b->shared, 0xff, (size_t)b->shared_bytes + GF_SHARED_FENCE);
+    gf_async_begin();
     for (int i = 0; i < threads; i++) {
         GfFiber *f = &b->fibers[i];
         gf_context_make(&f->context, gf_fiber_main, b->stacks + (size_t)i * GF_FIBER_STACK, GF_FIBER_STACK);
@@ -154,28 +161,56 @@ static void gf_run_block(int threads)
         f->group = 0;
         f->exchanges = 0;
     }
+}
+
+// Runs all warps once, in random order.
+static void gf_run_warps(int warps)
+{
+    int order[GF_MOST_THREADS / 32];
+
+    for (int i = 0; i < warps; i++)
+        order[i] = i;
+    for (int i = warps - 1; i > 0; i--) {
+        int k = (int)gf_random((unsigned)i + 1), t = order[i];
+        order[i] = order[k];
+        order[k] = t;
+    }
+    for (int i = 0; i < warps; i++)
+        gf_run_warp(order[i]);
+}
+
+// Lets the fibers of a state go on: how many there are.
+static int gf_release(int threads, GfState state)
+{
+    int count = 0;
+
+    for (int i = 0; i < threads; i++) {
+        if (gf_block.fibers[i].state != state)
+            continue;
+        gf_block.fibers[i].state = GF_READY;
+        count++;
+    }
+    return count;
+}
+
+static void gf_run_block(int threads)
+{
+    gf_begin_block(threads);
     for (;;) {
-        int warps = threads / 32, order[GF_MOST_THREADS / 32], waiting = 0, done = 0;
-        for (int i = 0; i < warps; i++)
-            order[i] = i;
-        for (int i = warps - 1; i > 0; i--) {
-            int k = (int)gf_random((unsigned)i + 1), t = order[i];
-            order[i] = order[k];
-            order[k] = t;
+        long waits = gf_block.waits;
+        gf_run_warps(threads / 32);
+        if (gf_release(threads, GF_POLLING)) {
+            if (gf_block.waits == waits)
+                gf_emulation_error("threads wait for a phase that does not end");
+            continue;
         }
-        for (int i = 0; i < warps; i++)
-            gf_run_warp(order[i]);
-        for (int i = 0; i < threads; i++) {
-            waiting += b->fibers[i].state == GF_AT_BARRIER;
-            done += b->fibers[i].state == GF_DONE;
-        }
-        if (done == threads)
+        int waiting = gf_release(threads, GF_AT_BARRIER);
+        if (waiting == 0)
             break;
         if (waiting < threads)
             gf_emulation_error("some threads wait at a barrier and others have ended");
-        for (int i = 0; i < threads; i++)
-            b->fibers[i].state = GF_READY;
     }
+    gf_async_end();
     gf_check_fence();
 }
 
@@ -350,6 +385,8 @@ static inline char *gf_shared_memory()
 {
     return gf_block.shared;
 }
+
+#include "emulate_wgmma.h"
 
 // ---- launching ----
 

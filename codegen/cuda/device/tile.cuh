@@ -205,27 +205,27 @@ template <int BM, int BN> struct GfTile {
     }
 };
 
-// The inner dim's part `part` of `splits`, in whole tiles.
-__device__ __forceinline__ int gf_split(int inner, int part, int splits)
+// The inner dim's part `part` of `splits`, in whole tiles of DEPTH.
+template <int DEPTH> __device__ __forceinline__ int gf_split(int inner, int part, int splits)
 {
-    const int tiles = (inner + GF_DEPTH - 1) / GF_DEPTH;
-    const int at = (int)((long long)tiles * part / splits) * GF_DEPTH;
+    const int tiles = (inner + DEPTH - 1) / DEPTH;
+    const int at = (int)((long long)tiles * part / splits) * DEPTH;
     return at < inner ? at : inner;
 }
 
-// Adds up what the `splits` blocks of a task have in c[0..COUNT), in order of
-// their parts.  True in the block that finishes the task: it has the sums.
+// Adds up what the `splits` blocks of a task, of THREADS each, have in c[0..COUNT),
+// in order of their parts.  True in the block that finishes the task: it has the sums.
 // scratch: a counter a task (zero between launches), then the blocks' elements.
-template <int COUNT>
+template <int COUNT, int THREADS>
 __device__ __forceinline__ bool gf_join(float *c, float *scratch, int tasks, int task, int part, int splits)
 {
     __shared__ bool last;
     unsigned *counter = (unsigned *)scratch + task;
-    float *parts = scratch + tasks + (long long)task * splits * COUNT * GF_TILE_THREADS;
+    float *parts = scratch + tasks + (long long)task * splits * COUNT * THREADS;
 
 #pragma unroll
     for (int i = 0; i < COUNT; i++)
-        parts[((long long)part * COUNT + i) * GF_TILE_THREADS + threadIdx.x] = c[i];
+        parts[((long long)part * COUNT + i) * THREADS + threadIdx.x] = c[i];
     __threadfence();
     __syncthreads();
     if (threadIdx.x == 0)
@@ -238,7 +238,7 @@ __device__ __forceinline__ bool gf_join(float *c, float *scratch, int tasks, int
     for (int i = 0; i < COUNT; i++) {
         float sum = 0.0f;
         for (int p = 0; p < splits; p++)
-            sum += ((volatile float *)parts)[((long long)p * COUNT + i) * GF_TILE_THREADS + threadIdx.x];
+            sum += ((volatile float *)parts)[((long long)p * COUNT + i) * THREADS + threadIdx.x];
         c[i] = sum;
     }
     return true;

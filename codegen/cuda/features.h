@@ -1,0 +1,25 @@
+/* features.h -- what the cuda target may use beyond what every device has.
+ *
+ * A list of names with commas, or "": from the compile options, or, where these
+ * have none, from the environment variable GRAFT_CUDA_FEATURES.
+ *
+ *   wgmma  products of factors rounded to bf16 by the warp-group instructions of
+ *          sm_90a (device/hopper.cuh).  Off unless asked for: it has been compiled
+ *          and emulated, but it has not run on a device.
+ *          "wgmma:64x96": tiles of this size alone, narrow products too: to
+ *          measure sizes one by one, and to test small models.
+ */
+#ifndef GF_CODEGEN_CUDA_FEATURES_H
+#define GF_CODEGEN_CUDA_FEATURES_H
+
+#include "codegen/codegen.h"
+
+typedef struct CudaFeatures {
+    bool wgmma;
+    int rows, columns; /* of its tiles; 0: as hopper.c chooses */
+} CudaFeatures;
+
+/* Errors: GF_ERR_TARGET  a name that is unknown, or not for this target ("cuda:sm_80") */
+GfStatus cuda_features_read(const GfCompileOptions *options, const char *target, CudaFeatures *out, GfDiags *diags);
+
+#endif
