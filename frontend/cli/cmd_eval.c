@@ -12,7 +12,7 @@
 enum { BATCH_SIZE = 32, BATCH_SIZE_MAX = 65536 };
 
 static const GfOptionSpec option_list[] = {
-    {"data", "FILE", "a file of 'text;label' lines (default: the job's own data)"},
+    {"data", "FILE", "a file written as the job's, or .csv, .tsv, .jsonl (default: the job's own data)"},
     {"split", "NAME", "which part of the job's own data: train, validation or test (default: test)"},
     {"batch-size", "N", "examples a batch (default: 32)"},
     {"device", "NAME", "cpu, cuda or cuda:N (default: GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},

@@ -1,12 +1,12 @@
 /* cmd_tokenize.c -- `graft tokenize`: lines of text in, lines of token ids out.
  *
- *   $ echo "Hello, World!" | graft tokenize --vocab vocab.txt
+ *   $ echo "Hello, World!" | graft tokenize --tokenizer bert-base-uncased
  *   [101,7592,1010,2088,999,102]
  */
 #define _POSIX_C_SOURCE 200809L
 
+#include "runtime/data/tokenizer_file.h"
 #include "runtime/data/unicode.h"
-#include "runtime/data/wordpiece.h"
 
 #include <cjson/cJSON.h>
 
@@ -15,20 +15,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] = "usage: graft tokenize --vocab FILE [--cased] [--max-length N] [--jsonl]\n"
+static const char usage[] = "usage: graft tokenize --tokenizer PATH [--cased] [--max-length N] [--jsonl] [--types]\n"
                             "\n"
                             "Reads lines of text from standard input and writes the ids of each as a JSON array.\n"
                             "\n"
-                            "  --vocab FILE     the model's vocab.txt\n"
-                            "  --cased          keep case and accents (do_lower_case false)\n"
-                            "  --max-length N   at most N ids a line, [CLS] and [SEP] included\n"
-                            "  --jsonl          each line is a JSON object {\"text\": ...}\n";
+                            "  --tokenizer PATH   the model's folder, its tokenizer.json or its vocab.txt; a\n"
+                            "                     tokenizer_config.json beside it is read as well\n"
+                            "  --vocab PATH       the same\n"
+                            "  --cased            keep case and accents (do_lower_case false)\n"
+                            "  --max-length N     at most N ids a line, [CLS] and [SEP] included\n"
+                            "  --jsonl            each line is a JSON object {\"text\": ...}, or a pair\n"
+                            "                     {\"text\": ..., \"text_pair\": ...}\n"
+                            "  --types            write {\"input_ids\": [...], \"token_type_ids\": [...]}\n";
 
 typedef struct Options {
-    const char *vocab;
+    const char *path;
     size_t max_length;
-    GfCasing casing;
+    bool cased;
     bool jsonl;
+    bool types;
     bool help;
 } Options;
 
@@ -58,27 +63,42 @@ static GfStatus parse_max_length(const char *text, size_t *max_length, GfDiags *
     return GF_OK;
 }
 
+/* An option without a value. */
+static bool parse_flag(const char *name, Options *o)
+{
+    const struct {
+        const char *name;
+        bool *value;
+    } flags[] = {
+        {"--jsonl", &o->jsonl}, {"--cased", &o->cased}, {"--types", &o->types}, {"--help", &o->help}, {"-h", &o->help}};
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (strcmp(name, flags[i].name) != 0)
+            continue;
+        *flags[i].value = true;
+        return true;
+    }
+    return false;
+}
+
 static GfStatus parse_options(int argc, char **argv, Options *o, GfDiags *diags)
 {
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
-        if (!strcmp(name, "--jsonl"))
-            o->jsonl = true;
-        else if (!strcmp(name, "--cased"))
-            o->casing = GF_CASED;
-        else if (!strcmp(name, "--help") || !strcmp(name, "-h"))
-            o->help = true;
-        else if (strcmp(name, "--vocab") != 0 && strcmp(name, "--max-length") != 0)
+        bool path = !strcmp(name, "--tokenizer") || !strcmp(name, "--vocab");
+        if (parse_flag(name, o))
+            continue;
+        if (!path && strcmp(name, "--max-length") != 0)
             return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "unknown argument '%s'", name);
-        else if (++i == argc)
+        if (++i == argc)
             return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "%s needs a value", name);
-        else if (!strcmp(name, "--vocab"))
-            o->vocab = argv[i];
+        if (path)
+            o->path = argv[i];
         else
             GF_TRY(parse_max_length(argv[i], &o->max_length, diags));
     }
-    if (!o->vocab && !o->help)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--vocab FILE is missing");
+    if (!o->path && !o->help)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--tokenizer PATH is missing");
     return GF_OK;
 }
 
@@ -87,21 +107,52 @@ static GfLoc place(const Line *line, size_t offset)
     return (GfLoc){.file = "stdin", .line = line->number, .column = (uint32_t)(offset + 1)};
 }
 
-static GfStatus print_ids(const GfTokenizer *tokenizer, const Options *o, Line *line, const char *text, size_t length,
-                          GfDiags *diags)
-{
-    size_t needed = gf_tokenizer_bound(length, o->max_length);
+/* One text, or a pair. */
+typedef struct Texts {
+    const char *text, *pair; /* pair NULL: none */
+    size_t length, pair_length;
+} Texts;
 
-    if (needed > line->room) {
-        line->room = needed * 2;
-        line->ids = GF_NEW_ARRAY(&line->arena, int32_t, line->room);
-        if (!line->ids)
-            return gf_fail_memory(diags);
+static GfStatus reserve(Line *line, size_t needed, GfDiags *diags)
+{
+    if (needed <= line->room)
+        return GF_OK;
+    line->room = needed * 2;
+    line->ids = GF_NEW_ARRAY(&line->arena, int32_t, line->room);
+    return line->ids ? GF_OK : gf_fail_memory(diags);
+}
+
+/* The ids of a line; `first` of them are of type 0. */
+static GfStatus encode(const GfTokenizer *t, const Options *o, Line *line, const Texts *in, size_t *count,
+                       size_t *first, GfDiags *diags)
+{
+    if (!in->pair) {
+        GF_TRY(reserve(line, gf_tokenizer_bound(in->length, o->max_length), diags));
+        *first = *count = gf_tokenizer_encode(t, in->text, in->length, o->max_length, line->ids);
+        return GF_OK;
     }
-    size_t count = gf_tokenizer_encode(tokenizer, text, length, o->max_length, line->ids);
+    if (o->max_length == 2)
+        return gf_fail(diags, place(line, 0), GF_ERR_VALUE, "a pair has at least 3 tokens, --max-length allows 2");
+    GF_TRY(reserve(line, gf_tokenizer_pair_bound(in->length, in->pair_length), diags));
+    *count =
+        gf_tokenizer_encode_pair(t, in->text, in->length, in->pair, in->pair_length, o->max_length, line->ids, first);
+    return GF_OK;
+}
+
+static GfStatus print_ids(const GfTokenizer *t, const Options *o, Line *line, const Texts *in, GfDiags *diags)
+{
+    size_t count = 0, first = 0;
+
+    GF_TRY(encode(t, o, line, in, &count, &first, diags));
+    if (o->types)
+        fputs("{\"input_ids\": ", stdout);
     for (size_t i = 0; i < count; i++)
         printf("%c%" PRId32, i ? ',' : '[', line->ids[i]);
-    puts("]");
+    if (o->types)
+        fputs("], \"token_type_ids\": ", stdout);
+    for (size_t i = 0; o->types && i < count; i++)
+        printf("%c%d", i ? ',' : '[', i >= first);
+    puts(o->types ? "]}" : "]");
     return GF_OK;
 }
 
@@ -114,6 +165,24 @@ static void replace_nul_escapes(char *json)
             p[5] = '1';
 }
 
+static GfStatus tokenize_object(const GfTokenizer *tokenizer, const Options *o, Line *line, const cJSON *json,
+                                GfDiags *diags)
+{
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(json, "text");
+    const cJSON *pair = cJSON_GetObjectItemCaseSensitive(json, "text_pair");
+
+    if (!cJSON_IsString(text))
+        return gf_fail(diags, place(line, 0), GF_ERR_KEY, "the line needs a string \"text\"");
+    if (pair && !cJSON_IsString(pair))
+        return gf_fail(diags, place(line, 0), GF_ERR_VALUE, "\"text_pair\" must be a string");
+    Texts in = {.text = text->valuestring, .length = strlen(text->valuestring)};
+    if (pair) {
+        in.pair = pair->valuestring;
+        in.pair_length = strlen(pair->valuestring);
+    }
+    return print_ids(tokenizer, o, line, &in, diags);
+}
+
 static GfStatus tokenize_json(const GfTokenizer *tokenizer, const Options *o, Line *line, GfDiags *diags)
 {
     const char *end = line->text;
@@ -122,10 +191,7 @@ static GfStatus tokenize_json(const GfTokenizer *tokenizer, const Options *o, Li
     cJSON *json = cJSON_ParseWithOpts(line->text, &end, 1);
     if (!json)
         return gf_fail(diags, place(line, (size_t)(end - line->text)), GF_ERR_SYNTAX, "this is not JSON");
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(json, "text");
-    GfStatus status = cJSON_IsString(text)
-                          ? print_ids(tokenizer, o, line, text->valuestring, strlen(text->valuestring), diags)
-                          : gf_fail(diags, place(line, 0), GF_ERR_KEY, "the line needs a string \"text\"");
+    GfStatus status = tokenize_object(tokenizer, o, line, json, diags);
     cJSON_Delete(json);
     return status;
 }
@@ -137,8 +203,10 @@ static GfStatus tokenize_line(const GfTokenizer *tokenizer, const Options *o, Li
     if (bad < line->length)
         return gf_fail(diags, place(line, bad), GF_ERR_DATA, "byte 0x%02x is not UTF-8",
                        (unsigned char)line->text[bad]);
-    return o->jsonl ? tokenize_json(tokenizer, o, line, diags)
-                    : print_ids(tokenizer, o, line, line->text, line->length, diags);
+    if (o->jsonl)
+        return tokenize_json(tokenizer, o, line, diags);
+    Texts in = {.text = line->text, .length = line->length};
+    return print_ids(tokenizer, o, line, &in, diags);
 }
 
 static bool next_line(Line *line)
@@ -157,11 +225,13 @@ static bool next_line(Line *line)
 static GfStatus tokenize(const Options *o, GfDiags *diags)
 {
     GfTokenizer tokenizer;
+    GfTokenizerFile file;
     Line line = {0};
-    GfStatus status = GF_OK;
 
-    GF_TRY(gf_tokenizer_load(&tokenizer, o->vocab, o->casing, NULL, diags));
     gf_arena_init(&line.arena, NULL);
+    GfStatus status = gf_tokenizer_open(&tokenizer, o->path, &line.arena, &file, diags);
+    if (o->cased)
+        tokenizer.normalizer.lower = tokenizer.normalizer.strip_marks = false;
     while (status == GF_OK && next_line(&line))
         status = tokenize_line(&tokenizer, o, &line, diags);
     if (status == GF_OK && (ferror(stdin) || fflush(stdout) != 0))

@@ -7,15 +7,21 @@
  *     "tokenizer": "vocab.txt",                a file or folder; absent: the checkpoint's folder
  *     "config": {"hidden_dropout_prob": 0},    laid over the model's config
  *     "data": {
- *       "dir": "emotion", "train": "train.txt", "validation": "validation.txt", "test": "test.txt",
- *       "format": "text;label", "max_length": 512,
- *       "labels": ["sadness", "joy"]
+ *       "dir": "emotion", "train": "train.csv", "validation": "validation.csv", "test": "test.csv",
+ *       "columns": {"text": "sentence", "label": "mood"},     data_format.h
+ *       "labels": ["sadness", "joy"], "class_weights": "balanced", "max_length": 512
  *     },
  *     "variants": ["../variants/full.json", {"file": "../variants/lora.json", "training": {"learning_rate": 5e-4}}],
  *     "training": {...},                       training.h
  *     "seeds": [1, 2, 3],                      runs of each variant, see job_grid.h
  *     "device": "cuda:0", "threads": 2         absent: a CUDA device if there is one, else the CPU
  *   }
+ *
+ * "labels" lists the classes in the order of their ids; absent: they have the order
+ * in which the training data first shows them.  "class_weights" weighs the loss of an
+ * example by its class: a list in the order of the labels, an object by name, or
+ * "balanced", examples / (classes * examples of the class).  "validation_share": 0.1
+ * sets a part of the training data aside, chosen by data_seed, else seed, and rounded.
  *
  * Instead of files, "data": {"generate": {"seed": 7, "train": 2000, "validation": 400,
  * "test": 400, "labels": 6}} has text made from a seed.
@@ -32,6 +38,7 @@
 #ifndef GF_FRONTEND_GRAPH_JOB_H
 #define GF_FRONTEND_GRAPH_JOB_H
 
+#include "frontend/graph/data_format.h"
 #include "frontend/graph/training.h"
 #include "frontend/graph/variant.h"
 
@@ -46,10 +53,13 @@ typedef struct GfJobGenerate {
 typedef struct GfJobData {
     const char *train, *validation, *test; /* files; NULL: not given (train is, without `generate`) */
     const char *batches;                   /* a file; NULL: not given */
-    const char *format;                    /* "text;label" */
-    const char **labels;                   /* names of the classes, in order */
-    size_t label_count;
-    int64_t max_length; /* tokens of a text at most; 0: as many as the model has positions for */
+    GfDataFormat format;
+    GfProblem problem;          /* GF_PROBLEM_DERIVED: the data tells */
+    const char **labels;        /* names of the classes, in order */
+    size_t label_count;         /* 0: the data tells */
+    const cJSON *class_weights; /* "balanced", a list or an object, in the job; NULL: all 1 */
+    double validation_share;    /* of train, in (0, 1); 0: none */
+    int64_t max_length;         /* tokens of a text at most; 0: as many as the model has positions for */
     GfJobGenerate generate;
 } GfJobData;
 

@@ -4,6 +4,7 @@
 #include "frontend/graph/job_pack.h"
 
 #include <errno.h>
+#include <float.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,19 +65,34 @@ static GfStatus read_files(GfJob *job, const cJSON *data, GfDiags *diags)
     return gf_job_path(job, data, "test", GF_OPTIONAL, folder, &job->data.test, diags);
 }
 
-static GfStatus check_format(const GfJob *job, const cJSON *data, GfDiags *diags)
+/* A part of the training data is set aside where no file is given. */
+static GfStatus read_share(GfJob *job, const cJSON *data, GfDiags *diags)
 {
-    if (strcmp(job->data.format, "text;label") == 0)
+    const cJSON *node = gf_json_find(&job->doc, data, "validation_share");
+    double share = 0;
+
+    GF_TRY(gf_json_get_number(&job->doc, data, "validation_share", GF_OPTIONAL, &share, diags));
+    if (!node || cJSON_IsNull(node))
         return GF_OK;
-    return gf_fail(diags, gf_json_loc(&job->doc, gf_json_find(&job->doc, data, "format")), GF_ERR_VALUE,
-                   "'format' must be \"text;label\", found \"%s\"", job->data.format);
+    if (job->data.validation || job->data.batches)
+        return gf_fail(diags, gf_json_key_loc(&job->doc, node), GF_ERR_KEY,
+                       "'%s' and 'validation_share' exclude each other",
+                       job->data.validation ? "validation" : "batches");
+    if (!(share > 0 && share < 1))
+        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE,
+                       "'validation_share' must be above 0 and below 1, found %g", share);
+    job->data.validation_share = share;
+    return GF_OK;
 }
 
 /* ---- generated text ---- */
 
 static GfStatus reject_files(const GfJob *job, const cJSON *data, GfDiags *diags)
 {
-    static const char *const files[] = {"dir", "train", "validation", "test", "format", "batches"};
+    static const char *const files[] = {"dir",         "train",     "validation",      "test",
+                                        "batches",     "format",    "columns",         "header",
+                                        "quoting",     "delimiter", "label_separator", "validation_share",
+                                        "problem_type"};
 
     for (size_t i = 0; i < COUNT(files); i++) {
         const cJSON *node = gf_json_find(&job->doc, data, files[i]);
@@ -122,9 +138,8 @@ static GfStatus add_label(GfJob *job, const cJSON *node, GfDiags *diags)
     const char *name = NULL;
 
     GF_TRY(gf_json_as_string(&job->doc, node, "a label", &name, diags));
-    if (!*name || strpbrk(name, "\r\n;"))
-        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE,
-                       "a label is a word without semicolons and line breaks");
+    if (!*name || strpbrk(name, "\r\n"))
+        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE, "a label is a text without line breaks");
     for (size_t i = 0; i < job->data.label_count; i++) {
         if (strcmp(job->data.labels[i], name) == 0)
             return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_NAME, "the label '%s' stands twice", name);
@@ -137,10 +152,12 @@ static GfStatus read_labels(GfJob *job, const cJSON *data, GfDiags *diags)
 {
     const cJSON *list = NULL;
 
-    GF_TRY(gf_json_get_array(&job->doc, data, "labels", GF_REQUIRED, &list, diags));
-    int size = cJSON_GetArraySize(list);
-    if (size < 2 || size > GF_JOB_LABELS_MAX)
-        return gf_fail(diags, gf_json_loc(&job->doc, list), GF_ERR_VALUE, "from 2 to %d labels, found %d",
+    GF_TRY(gf_json_get_array(&job->doc, data, "labels", job->data.batches ? GF_REQUIRED : GF_OPTIONAL, &list, diags));
+    if (!list)
+        return GF_OK;
+    int size = cJSON_GetArraySize(list), least = job->data.problem == GF_PROBLEM_SINGLE_LABEL ? 2 : 1;
+    if (size < least || size > GF_JOB_LABELS_MAX)
+        return gf_fail(diags, gf_json_loc(&job->doc, list), GF_ERR_VALUE, "from %d to %d labels, found %d", least,
                        GF_JOB_LABELS_MAX, size);
     job->data.labels = GF_NEW_ARRAY(&job->arena, const char *, (size_t)size);
     if (!job->data.labels)
@@ -156,6 +173,7 @@ static GfStatus read_generated(GfJob *job, const cJSON *data, const cJSON *gener
                 *counted = gf_json_find(&job->doc, generate, "labels");
     int64_t labels = 6;
 
+    job->data.problem = GF_PROBLEM_SINGLE_LABEL;
     GF_TRY(reject_files(job, data, diags));
     GF_TRY(read_generate(job, generate, &labels, diags));
     if (!named)
@@ -167,21 +185,75 @@ static GfStatus read_generated(GfJob *job, const cJSON *data, const cJSON *gener
                    (long long)labels, job->data.label_count);
 }
 
+/* ---- class weights ---- */
+
+static GfStatus fail_weights(const GfJob *job, const cJSON *node, GfDiags *diags)
+{
+    return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE,
+                   "'class_weights' must be \"balanced\", a list of numbers or an object of numbers by class");
+}
+
+/* What can be checked before the classes are known. */
+static GfStatus read_weights(GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    const cJSON *node = gf_json_find(&job->doc, data, "class_weights");
+    double weight;
+
+    if (!node || cJSON_IsNull(node))
+        return GF_OK;
+    job->data.class_weights = node;
+    if (cJSON_IsString(node))
+        return strcmp(node->valuestring, "balanced") == 0 ? GF_OK : fail_weights(job, node, diags);
+    if (!cJSON_IsArray(node) && !cJSON_IsObject(node))
+        return fail_weights(job, node, diags);
+    for (const cJSON *item = node->child; item; item = item->next) {
+        GF_TRY(gf_json_as_number(&job->doc, item, "a class weight", &weight, diags));
+        if (!(weight >= 0 && weight <= FLT_MAX))
+            return gf_fail(diags, gf_json_loc(&job->doc, item), GF_ERR_VALUE,
+                           "a class weight must not be negative, found %g", weight);
+    }
+    return GF_OK;
+}
+
+/* ---- all ---- */
+
+/* Tokenized batches come with the numbers of single labels. */
+static GfStatus check_batches(GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    if (!job->data.batches)
+        return GF_OK;
+    if (job->data.problem == GF_PROBLEM_DERIVED)
+        job->data.problem = GF_PROBLEM_SINGLE_LABEL;
+    if (job->data.problem == GF_PROBLEM_SINGLE_LABEL)
+        return GF_OK;
+    return gf_fail(diags, gf_json_loc(&job->doc, gf_json_find(&job->doc, data, "problem_type")), GF_ERR_VALUE,
+                   "'batches' hold single labels, not those of a %s", gf_problem_names[job->data.problem]);
+}
+
+static GfStatus read_given(GfJob *job, const cJSON *data, GfDiags *diags)
+{
+    GF_TRY(gf_data_format_read(&job->data.format, &job->doc, data, diags));
+    GF_TRY(gf_problem_read(&job->data.problem, &job->doc, data, diags));
+    GF_TRY(read_files(job, data, diags));
+    GF_TRY(check_batches(job, data, diags));
+    GF_TRY(read_share(job, data, diags));
+    return read_labels(job, data, diags);
+}
+
 GfStatus gf_job_read_data(GfJob *job, GfDiags *diags)
 {
-    static const char *const keys[] = {"dir",     "train",      "validation", "test",  "format",
-                                       "batches", "max_length", "generate",   "labels"};
+    static const char *const keys[] = {"dir",        "train",       "validation", "test",          "validation_share",
+                                       "batches",    "generate",    "format",     "columns",       "header",
+                                       "quoting",    "delimiter",   "labels",     "class_weights", "label_separator",
+                                       "max_length", "problem_type"};
     const cJSON *data = NULL, *generate = NULL;
 
-    job->data.format = "text;label";
+    job->data.format = gf_data_format_defaults;
+    job->data.problem = GF_PROBLEM_DERIVED;
     GF_TRY(gf_json_get_object(&job->doc, job->doc.root, "data", GF_REQUIRED, &data, diags));
     GF_TRY(gf_json_check_keys(&job->doc, data, keys, COUNT(keys), "data", diags));
     GF_TRY(gf_json_get_int_in(&job->doc, data, "max_length", GF_OPTIONAL, 2, 1 << 20, &job->data.max_length, diags));
     GF_TRY(gf_json_get_object(&job->doc, data, "generate", GF_OPTIONAL, &generate, diags));
-    if (generate)
-        return read_generated(job, data, generate, diags);
-    GF_TRY(gf_json_get_string(&job->doc, data, "format", GF_OPTIONAL, &job->data.format, diags));
-    GF_TRY(check_format(job, data, diags));
-    GF_TRY(read_files(job, data, diags));
-    return read_labels(job, data, diags);
+    GF_TRY(generate ? read_generated(job, data, generate, diags) : read_given(job, data, diags));
+    return read_weights(job, data, diags);
 }

@@ -21,6 +21,7 @@ typedef struct Scan {
     size_t length;
     size_t at;
     unsigned depth;
+    bool one_line; /* line breaks are no white space */
     GfJsonOffsets *offsets;
     GfDiags *diags;
 } Scan;
@@ -87,7 +88,7 @@ static bool is_letter(char c)
 
 static void skip_space(Scan *s)
 {
-    s->at += strspn(s->text + s->at, " \t\r\n");
+    s->at += strspn(s->text + s->at, s->one_line ? " \t\r" : " \t\r\n");
 }
 
 /* What stands here, for "expected ..., found ...". */
@@ -360,4 +361,15 @@ GfStatus gf_json_scan(const char *name, const char *text, size_t length, GfJsonO
     GF_TRY(scan_value(&s, GF_JSON_NO_KEY));
     skip_space(&s);
     return peek(&s) == '\0' ? GF_OK : expected(&s, "nothing after the JSON value");
+}
+
+GfStatus gf_json_scan_line(const char *name, const char *text, size_t *at, GfJsonOffsets *offsets, GfDiags *diags)
+{
+    Scan s = {.name = name, .text = text, .at = *at, .one_line = true, .offsets = offsets, .diags = diags};
+
+    skip_space(&s);
+    GF_TRY(scan_value(&s, GF_JSON_NO_KEY));
+    skip_space(&s);
+    *at = s.at;
+    return peek(&s) == '\n' || peek(&s) == '\0' ? GF_OK : expected(&s, "a line break after the JSON value");
 }

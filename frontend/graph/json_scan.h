@@ -31,4 +31,9 @@ typedef struct GfJsonOffsets {
  * Errors: GF_ERR_SYNTAX, GF_ERR_MEMORY. */
 GfStatus gf_json_scan(const char *name, const char *text, size_t length, GfJsonOffsets *offsets, GfDiags *diags);
 
+/* Check the one value that stands on a line of a text, from byte *at on; *at: out,
+ * the line's end.  The bytes are UTF-8 without NULs already, and end with a NUL.
+ * Errors: GF_ERR_SYNTAX, GF_ERR_MEMORY. */
+GfStatus gf_json_scan_line(const char *name, const char *text, size_t *at, GfJsonOffsets *offsets, GfDiags *diags);
+
 #endif

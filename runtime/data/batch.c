@@ -16,7 +16,7 @@ static GfStatus check_sizes(const GfBatcher *b, GfDiags *diags)
     return GF_OK;
 }
 
-static GfBatch new_batch(GfArena *arena, size_t tokens, size_t seqs)
+static GfBatch new_batch(GfArena *arena, const GfDataset *d, size_t tokens, size_t seqs)
 {
     return (GfBatch){
         .ids = GF_NEW_ARRAY(arena, int32_t, tokens),
@@ -25,6 +25,8 @@ static GfBatch new_batch(GfArena *arena, size_t tokens, size_t seqs)
         .starts = GF_NEW_ARRAY(arena, int32_t, seqs),
         .lengths = GF_NEW_ARRAY(arena, int32_t, seqs),
         .labels = GF_NEW_ARRAY(arena, int32_t, seqs),
+        .targets = d->targets ? GF_NEW_ARRAY(arena, float, seqs * d->classes) : NULL,
+        .weights = GF_NEW_ARRAY(arena, float, seqs),
     };
 }
 
@@ -39,7 +41,7 @@ GfStatus gf_batcher_init(GfBatcher *b, GfArena *arena, const GfDataset *dataset,
     GF_TRY(check_sizes(b, diags));
     b->batches = (dataset->examples - 1) / batch_size + 1;
     b->order = GF_NEW_ARRAY(arena, uint32_t, dataset->examples);
-    b->batch = new_batch(arena, b->max_tokens, b->max_seqs);
+    b->batch = new_batch(arena, dataset, b->max_tokens, b->max_seqs);
     if (arena->failed)
         return gf_fail_memory(diags);
     gf_batcher_start(b);
@@ -103,18 +105,33 @@ void gf_batcher_seek(GfBatcher *b, size_t batch)
     b->next = batch;
 }
 
-static void pack(GfBatch *batch, const GfDataset *d, size_t example)
+static void pack_tokens(GfBatch *batch, const GfDataset *d, size_t example)
 {
-    size_t begin = d->offsets[example], length = d->offsets[example + 1] - begin;
-    int32_t row = batch->tokens, seq = batch->seqs++;
+    size_t begin = d->offsets[example], length = d->offsets[example + 1] - begin, row = (size_t)batch->tokens;
+    size_t first = d->firsts ? (size_t)d->firsts[example] : length;
 
     memcpy(batch->ids + row, d->ids + begin, length * sizeof *batch->ids);
-    for (size_t i = 0; i < length; i++)
-        batch->positions[(size_t)row + i] = (int32_t)i;
-    batch->starts[seq] = row;
-    batch->lengths[seq] = (int32_t)length;
-    batch->labels[seq] = d->labels[example];
+    for (size_t i = 0; i < length; i++) {
+        batch->positions[row + i] = (int32_t)i;
+        batch->types[row + i] = i >= first;
+    }
+    batch->starts[batch->seqs] = (int32_t)row;
+    batch->lengths[batch->seqs] = (int32_t)length;
     batch->tokens += (int32_t)length;
+}
+
+static void pack(GfBatch *batch, const GfDataset *d, size_t example)
+{
+    int32_t seq = batch->seqs;
+
+    pack_tokens(batch, d, example);
+    if (d->labels)
+        batch->labels[seq] = d->labels[example];
+    if (d->targets)
+        memcpy(batch->targets + (size_t)seq * d->classes, d->targets + example * d->classes,
+               d->classes * sizeof *batch->targets);
+    batch->weights[seq] = d->class_weights && d->labels ? d->class_weights[d->labels[example]] : 1;
+    batch->seqs++;
 }
 
 const GfBatch *gf_batcher_next(GfBatcher *b)

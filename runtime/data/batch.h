@@ -17,10 +17,12 @@ typedef struct GfBatch {
     int32_t seqs;
     int32_t *ids;       /* [tokens] */
     int32_t *positions; /* [tokens] from 0 in each sequence */
-    int32_t *types;     /* [tokens] all 0 */
+    int32_t *types;     /* [tokens] 0, and 1 in the second text of a pair */
     int32_t *starts;    /* [seqs] row of the first token */
     int32_t *lengths;   /* [seqs] */
-    int32_t *labels;    /* [seqs] */
+    int32_t *labels;    /* [seqs] of single-label classification, else all 0 */
+    float *targets;     /* [seqs, classes] of the others; NULL */
+    float *weights;     /* [seqs] of each example's loss */
 } GfBatch;
 
 typedef struct GfBatcher {

@@ -1,45 +1,54 @@
 /* dataset.h -- labelled examples, tokenized once and kept packed.
  *
- *   ids      i32[tokens]     all examples one after the other
- *   offsets  [examples + 1]  example i is ids[offsets[i]] .. ids[offsets[i + 1]]
- *   labels   i32[examples]   in [0, classes)
+ *   ids      i32[tokens]             all examples one after the other
+ *   offsets  [examples + 1]          example i is ids[offsets[i]] .. ids[offsets[i + 1]]
+ *   firsts   i32[examples]           of pairs: how many of these tokens are of type 0
+ *   labels   i32[examples]           in [0, classes), of single-label classification
+ *   targets  f32[examples, classes]  else: 0 or 1 for each class, or the values to learn
  */
 #ifndef GF_RUNTIME_DATA_DATASET_H
 #define GF_RUNTIME_DATA_DATASET_H
 
+#include "runtime/data/labels.h"
 #include "runtime/data/wordpiece.h"
 
 /* All arrays live in the arena given to the function that made it; read only. */
 typedef struct GfDataset {
+    GfProblem problem;
     size_t examples; /* at least 1 */
-    size_t classes;
+    size_t classes;  /* or values, of a regression */
     size_t tokens;
     size_t longest; /* tokens of the longest example */
     const int32_t *ids;
     const size_t *offsets;
-    const int32_t *labels;
-    const size_t *class_counts;  /* [classes] examples of each class */
+    const int32_t *firsts;       /* NULL: no pairs, all tokens are of type 0 */
+    const int32_t *labels;       /* NULL: see targets */
+    const float *targets;        /* NULL: see labels */
+    const float *class_weights;  /* [classes] of the loss of an example, by label; NULL: all 1.  Borrowed */
+    const size_t *class_counts;  /* [classes] examples of each class; of a regression, 0 */
     const size_t *length_counts; /* [longest + 1] examples of each length */
 } GfDataset;
 
 typedef struct GfDatasetOptions {
     const GfTokenizer *tokenizer;
-    size_t max_length;          /* tokens of an example at most, at least 2; 0 for no limit */
-    const char *const *classes; /* names, by label */
-    size_t class_count;
+    size_t max_length;          /* tokens of an example at most, at least 2, of pairs 3; 0 for no limit */
+    GfLabels labels;            /* settled */
+    const GfDataFormat *format; /* NULL: gf_data_format_defaults */
 } GfDatasetOptions;
 
-/* Read a file of `text;label` lines whose first line is `text;label_name`.
- * The label is what follows the last semicolon: the name of a class.
+/* Tokenize `count` rows of a table: those numbered in `rows`, or, where it is NULL, the
+ * first.  Pairs are [CLS] text [SEP] text_pair [SEP].
  *
  *   arena  owns the data set's arrays
  *
  * Errors, each with file, line and column:
- *   GF_ERR_IO     the file cannot be read
- *   GF_ERR_DATA   empty, no header, no examples, a line without semicolon,
- *                 a NUL, or bytes that are not UTF-8
  *   GF_ERR_LABEL  a label that is not among the classes
- *   GF_ERR_VALUE  max_length is 1 */
+ *   GF_ERR_DATA   a value that is no number, or not as many as there are classes
+ *   GF_ERR_VALUE  max_length leaves no room for [CLS] and [SEP] */
+GfStatus gf_dataset_from_table(GfDataset *dataset, GfArena *arena, const GfTable *table, const uint32_t *rows,
+                               size_t count, const GfDatasetOptions *options, GfDiags *diags);
+
+/* Read a file and tokenize all of it.  Errors: those of gf_table_read as well. */
 GfStatus gf_dataset_read(GfDataset *dataset, GfArena *arena, const char *path, const GfDatasetOptions *options,
                          GfDiags *diags);
 
@@ -49,10 +58,13 @@ GfStatus gf_dataset_parse(GfDataset *dataset, GfArena *arena, const char *name, 
 
 /* Examples that are tokenized already; everything is borrowed for the call. */
 typedef struct GfSequences {
+    GfProblem problem;
     size_t examples;
     const int32_t *ids;    /* [sum of lengths] */
     const size_t *lengths; /* [examples], each at least 1 */
-    const int32_t *labels; /* [examples], in [0, class_count) */
+    const int32_t *firsts; /* [examples], or NULL */
+    const int32_t *labels; /* [examples], in [0, class_count), of single-label classification */
+    const float *targets;  /* [examples, class_count], else */
     size_t class_count;
 } GfSequences;
 

@@ -32,18 +32,24 @@ static GfStatus read_all(FILE *in, const char *path, GfText *text, GfDiags *diag
     return text->arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 
-GfStatus gf_lines_read(GfLines *lines, GfArena *arena, const char *path, GfDiags *diags)
+GfStatus gf_text_read(GfText *text, const char *path, GfDiags *diags)
 {
-    GfText text = {.arena = arena};
     FILE *in = fopen(path, "rb");
 
     if (!in)
         return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot open: %s", strerror(errno));
-    GfStatus status = read_all(in, path, &text, diags);
+    GfStatus status = read_all(in, path, text, diags);
     fclose(in);
-    if (status == GF_OK)
-        gf_lines_open(lines, path, gf_text_str(&text), text.length);
     return status;
+}
+
+GfStatus gf_lines_read(GfLines *lines, GfArena *arena, const char *path, GfDiags *diags)
+{
+    GfText text = {.arena = arena};
+
+    GF_TRY(gf_text_read(&text, path, diags));
+    gf_lines_open(lines, path, gf_text_str(&text), text.length);
+    return GF_OK;
 }
 
 bool gf_lines_next(GfLines *lines)

@@ -22,6 +22,9 @@ typedef struct GfLines {
 /* Walk over `size` bytes that are followed by a NUL; they may hold NULs themselves. */
 void gf_lines_open(GfLines *lines, const char *file, const char *data, size_t size);
 
+/* Add a whole file to `text`, also what comes through a pipe.  Errors: GF_ERR_IO, GF_ERR_MEMORY. */
+GfStatus gf_text_read(GfText *text, const char *path, GfDiags *diags);
+
 /* Read the whole file at `path` into `arena` and walk over it.
  * Errors: GF_ERR_IO, GF_ERR_MEMORY. */
 GfStatus gf_lines_read(GfLines *lines, GfArena *arena, const char *path, GfDiags *diags);

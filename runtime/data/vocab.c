@@ -57,17 +57,46 @@ static void insert(GfTokenizer *t, uint32_t hash, size_t id)
     t->slots[i] = (GfVocabSlot){hash, (uint32_t)id + 1};
 }
 
-static GfStatus make_tables(GfTokenizer *t, size_t tokens)
+GfStatus gf_vocab_begin(GfTokenizer *t, size_t tokens, GfCasing casing, const GfAllocator *allocator, GfDiags *diags)
 {
+    bool uncased = casing == GF_UNCASED;
     size_t slots = 16;
 
+    *t = (GfTokenizer){.normalizer = {.clean = true, .ideographs = true, .strip_marks = uncased, .lower = uncased},
+                       .prefix = "##",
+                       .word_chars = GF_WORD_CHARS,
+                       .cls = -1,
+                       .sep = -1,
+                       .unk = -1,
+                       .pad = -1,
+                       .mask = -1};
+    gf_arena_init(&t->arena, allocator);
     while (slots < tokens * 2)
         slots *= 2;
     t->slot_mask = (uint32_t)(slots - 1);
     t->slots = GF_NEW_ARRAY(&t->arena, GfVocabSlot, slots);
     t->tokens = GF_NEW_ARRAY(&t->arena, const char *, tokens);
     t->lengths = GF_NEW_ARRAY(&t->arena, size_t, tokens);
-    return t->arena.failed ? GF_ERR_MEMORY : GF_OK;
+    return t->arena.failed ? gf_fail_memory(diags) : GF_OK;
+}
+
+void gf_vocab_enter(GfTokenizer *t, size_t id, const char *text, size_t length)
+{
+    t->tokens[id] = text;
+    t->lengths[id] = length;
+    insert(t, gf_vocab_hash(GF_VOCAB_HASH_START, text, length), id);
+}
+
+GfStatus gf_vocab_reserve_special(GfTokenizer *t, size_t count, GfDiags *diags)
+{
+    t->special = GF_NEW_ARRAY(&t->arena, GfSpecialToken, count + 1);
+    return t->special ? GF_OK : gf_fail_memory(diags);
+}
+
+void gf_vocab_enter_special(GfTokenizer *t, const char *text, size_t length, int32_t id)
+{
+    t->special[t->special_count++] = (GfSpecialToken){text, length, id};
+    t->special_first[(unsigned char)*text] = true;
 }
 
 static GfStatus add_token(GfTokenizer *t, const GfLines *line, char *copy, GfDiags *diags)
@@ -84,13 +113,12 @@ static GfStatus add_token(GfTokenizer *t, const GfLines *line, char *copy, GfDia
         return gf_fail(diags, gf_lines_loc(line, 0), GF_ERR_TOKENIZER, "token '%s' stands twice, first in line %d",
                        t->tokens[twin], twin + 1);
     memcpy(copy, line->text, line->length); /* the arena's zeros end it */
-    t->tokens[t->count] = copy;
-    t->lengths[t->count] = line->length;
-    insert(t, hash, t->count++);
+    gf_vocab_enter(t, t->count++, copy, line->length);
     return GF_OK;
 }
 
-static GfStatus add_tokens(GfTokenizer *t, GfLines *lines, GfDiags *diags)
+static GfStatus add_tokens(GfTokenizer *t, GfLines *lines, GfCasing casing, const GfAllocator *allocator,
+                           GfDiags *diags)
 {
     size_t count = gf_lines_count(lines);
 
@@ -99,8 +127,9 @@ static GfStatus add_tokens(GfTokenizer *t, GfLines *lines, GfDiags *diags)
                        "the vocabulary is empty");
     if (count > INT32_MAX / 2)
         return gf_fail(diags, (GfLoc){.file = lines->file}, GF_ERR_TOKENIZER, "%zu tokens are too many", count);
+    GF_TRY(gf_vocab_begin(t, count, casing, allocator, diags));
     char *copies = gf_arena_alloc(&t->arena, lines->size + count + 1);
-    if (!copies || make_tables(t, count) != GF_OK)
+    if (!copies)
         return gf_fail_memory(diags);
     while (gf_lines_next(lines)) {
         GF_TRY(add_token(t, lines, copies, diags));
@@ -115,12 +144,14 @@ static GfStatus find_special(GfTokenizer *t, const char *file, GfDiags *diags)
         const char *text;
         int32_t *id;
         bool needed;
-    } names[GF_SPECIAL_COUNT] = {
+    } names[] = {
         {"[CLS]", &t->cls, true}, {"[SEP]", &t->sep, true},    {"[PAD]", &t->pad, true},
         {"[UNK]", &t->unk, true}, {"[MASK]", &t->mask, false},
     };
+    enum { NAMES = sizeof names / sizeof *names };
 
-    for (size_t i = 0; i < GF_SPECIAL_COUNT; i++) {
+    GF_TRY(gf_vocab_reserve_special(t, NAMES, diags));
+    for (size_t i = 0; i < NAMES; i++) {
         size_t length = strlen(names[i].text);
         int32_t id = gf_tokenizer_find(t, names[i].text, length);
         if (id < 0 && names[i].needed) {
@@ -129,16 +160,16 @@ static GfStatus find_special(GfTokenizer *t, const char *file, GfDiags *diags)
             return GF_ERR_TOKENIZER;
         }
         *names[i].id = id;
-        t->special[i] = (GfSpecialToken){names[i].text, length, id};
+        if (id >= 0)
+            gf_vocab_enter_special(t, names[i].text, length, id);
     }
     return GF_OK;
 }
 
 static GfStatus build(GfTokenizer *t, GfLines *lines, GfCasing casing, const GfAllocator *allocator, GfDiags *diags)
 {
-    *t = (GfTokenizer){.casing = casing};
-    gf_arena_init(&t->arena, allocator);
-    GfStatus status = add_tokens(t, lines, diags);
+    *t = (GfTokenizer){0};
+    GfStatus status = add_tokens(t, lines, casing, allocator, diags);
     if (status == GF_OK)
         status = find_special(t, lines->file, diags);
     if (status != GF_OK)

@@ -1,4 +1,4 @@
-/* wordpiece.c -- see wordpiece.h; vocab.c has the vocabulary.
+/* wordpiece.c -- see wordpiece.h; vocab.c and tokenizer_json.c load vocabularies.
  *
  * One walk over the text, code point by code point:
  *
@@ -6,7 +6,7 @@
  *   2. a dropped character is skipped, white space ends the word, an ideograph
  *      stands alone;
  *   3. uncased: the rest is decomposed (NFD), its marks are left out, what
- *      remains is lower-cased;
+ *      remains is lower-cased (each is an option of the tokenizer);
  *   4. punctuation is a word of its own, everything else joins the word.
  *
  * The reference makes a whole pass of each step; the order of steps within one
@@ -21,20 +21,17 @@
 #include <assert.h>
 #include <string.h>
 
-enum { WORD_MAX = 100 }; /* characters; a longer word is [UNK] */
-
-static const char continuation[] = "##";
+enum { WORD_MAX = GF_WORD_CHARS_MAX }; /* characters */
 
 typedef struct Encoder {
     const GfTokenizer *tokenizer;
     int32_t *ids;
     size_t count;
-    size_t limit; /* of count; one place is kept for [SEP] */
-
+    size_t limit;            /* of count */
+    size_t length;           /* of word; more than word_chars when it is too long */
+    size_t run;              /* where the run of combining characters at its end begins */
     uint32_t word[WORD_MAX]; /* the word so far, code points */
     int combining[WORD_MAX]; /* their combining classes */
-    size_t length;           /* of word; WORD_MAX + 1 when it is too long */
-    size_t run;              /* where the run of combining characters at its end begins */
 } Encoder;
 
 static void emit(Encoder *e, int32_t id)
@@ -58,7 +55,7 @@ static size_t begin_of(const Spelling *s, size_t i)
 /* The longest piece that begins at character `at`, or -1; `next` is the character after it. */
 static int32_t longest_piece(const GfTokenizer *t, const Spelling *s, size_t at, size_t *next)
 {
-    const char *prefix = at ? continuation : "";
+    const char *prefix = at ? t->prefix : "";
     uint32_t hash[WORD_MAX];
     uint32_t running = gf_vocab_hash(GF_VOCAB_HASH_START, prefix, strlen(prefix));
     size_t begin = begin_of(s, at);
@@ -77,9 +74,10 @@ static int32_t longest_piece(const GfTokenizer *t, const Spelling *s, size_t at,
 /* Spell the word with pieces.  Returns how many; 0 when the vocabulary cannot spell it. */
 static size_t spell(const Encoder *e, int32_t pieces[WORD_MAX])
 {
-    Spelling s = {.chars = e->length};
+    Spelling s;
     size_t size = 0, count = 0;
 
+    s.chars = e->length;
     for (size_t i = 0; i < s.chars; i++)
         s.ends[i] = size += gf_utf8_encode(e->word[i], s.bytes + size);
     for (size_t at = 0; at < s.chars;) {
@@ -97,7 +95,7 @@ static void end_word(Encoder *e)
 
     if (e->length == 0)
         return;
-    size_t count = e->length <= WORD_MAX ? spell(e, pieces) : 0;
+    size_t count = e->length <= e->tokenizer->word_chars ? spell(e, pieces) : 0;
     if (count == 0)
         emit(e, e->tokenizer->unk);
     for (size_t i = 0; i < count; i++)
@@ -108,8 +106,8 @@ static void end_word(Encoder *e)
 /* Append to the word; a combining character goes before those of higher class in its run. */
 static void join(Encoder *e, uint32_t code, int combining)
 {
-    if (e->length >= WORD_MAX) {
-        e->length = WORD_MAX + 1;
+    if (e->length >= e->tokenizer->word_chars) {
+        e->length = e->tokenizer->word_chars + 1;
         return;
     }
     size_t at = e->length++;
@@ -134,49 +132,74 @@ static void add_clean(Encoder *e, uint32_t code, int combining)
     end_word(e);
 }
 
-static void add_uncased(Encoder *e, uint32_t code)
+/* One character of a text that is not decomposed: it may have a lower case of two. */
+static void add_whole(Encoder *e, uint32_t code)
+{
+    enum { CAPITAL_I_DOT = 0x130, DOT_ABOVE = 0x307 };
+    bool lower = e->tokenizer->normalizer.lower;
+
+    if (lower && code == CAPITAL_I_DOT) {
+        add_clean(e, 'i', 0);
+        code = DOT_ABOVE;
+    }
+    add_clean(e, lower ? gf_unicode_lower(code) : code, 0);
+}
+
+static void add_decomposed(Encoder *e, uint32_t code)
 {
     uint32_t parts[GF_DECOMPOSE_MAX];
     size_t count = gf_unicode_decompose(code, parts);
+    bool lower = e->tokenizer->normalizer.lower;
 
     for (size_t i = 0; i < count; i++) {
         int combining = gf_unicode_combining(parts[i]);
         if (!gf_unicode_is_mark(parts[i]))
-            add_clean(e, gf_unicode_lower(parts[i]), combining);
+            add_clean(e, lower ? gf_unicode_lower(parts[i]) : parts[i], combining);
         else if (combining == 0) /* gone, yet it parted two runs when NFD sorted them */
             e->run = e->length;
     }
 }
 
+/* Without cleaning, what would be left out may part words. */
+static bool parts_words(const GfNormalizer *n, uint32_t code)
+{
+    return gf_unicode_is_space(code) || (!n->clean && (code == 0x0b || code == 0x0c || code == 0x85));
+}
+
 static void add_char(Encoder *e, uint32_t code)
 {
-    if (code == GF_UTF8_BAD || gf_unicode_is_dropped(code))
+    const GfNormalizer *n = &e->tokenizer->normalizer;
+
+    if (code == GF_UTF8_BAD || (n->clean && gf_unicode_is_dropped(code)))
         return;
-    if (gf_unicode_is_space(code)) {
+    if (parts_words(n, code)) {
         end_word(e);
         return;
     }
-    bool alone = gf_unicode_is_cjk(code);
+    bool alone = n->ideographs && gf_unicode_is_cjk(code);
     if (alone)
         end_word(e);
-    if (e->tokenizer->casing == GF_UNCASED)
-        add_uncased(e, code);
+    if (n->strip_marks)
+        add_decomposed(e, code);
     else
-        add_clean(e, code, 0);
+        add_whole(e, code);
     if (alone)
         end_word(e);
 }
 
+/* The longest special token that begins here, or NULL. */
 static const GfSpecialToken *special_at(const GfTokenizer *t, const char *text, size_t length)
 {
-    if (*text != '[')
+    const GfSpecialToken *found = NULL;
+
+    if (!t->special_first[(unsigned char)*text])
         return NULL;
-    for (size_t i = 0; i < GF_SPECIAL_COUNT; i++) {
+    for (size_t i = 0; i < t->special_count; i++) {
         const GfSpecialToken *s = &t->special[i];
-        if (s->id >= 0 && s->length <= length && memcmp(text, s->text, s->length) == 0)
-            return s;
+        if (s->length <= length && memcmp(text, s->text, s->length) == 0 && (!found || s->length > found->length))
+            found = s;
     }
-    return NULL;
+    return found;
 }
 
 static size_t add_next(Encoder *e, const char *text, size_t length)
@@ -194,21 +217,73 @@ static size_t add_next(Encoder *e, const char *text, size_t length)
     return used;
 }
 
+/* The pieces of a text, at most `limit`.  Returns how many. */
+static size_t encode_text(const GfTokenizer *t, const char *text, size_t length, size_t limit, int32_t *ids)
+{
+    Encoder e;
+
+    e.tokenizer = t;
+    e.ids = ids;
+    e.count = e.length = e.run = 0;
+    e.limit = limit;
+    for (size_t i = 0; i < length && e.count < e.limit;)
+        i += add_next(&e, text + i, length - i);
+    end_word(&e);
+    return e.count;
+}
+
 size_t gf_tokenizer_bound(size_t length, size_t max_length)
 {
     return max_length && max_length < length + 2 ? max_length : length + 2;
 }
 
-size_t gf_tokenizer_encode(const GfTokenizer *tokenizer, const char *text, size_t length, size_t max_length,
-                           int32_t *ids)
+size_t gf_tokenizer_encode(const GfTokenizer *t, const char *text, size_t length, size_t max_length, int32_t *ids)
 {
     assert(max_length == 0 || max_length >= 2);
-    Encoder e = {.tokenizer = tokenizer, .ids = ids, .limit = gf_tokenizer_bound(length, max_length) - 1};
+    size_t count = encode_text(t, text, length, gf_tokenizer_bound(length, max_length) - 2, ids + 1);
 
-    emit(&e, tokenizer->cls);
-    for (size_t i = 0; i < length && e.count < e.limit;)
-        i += add_next(&e, text + i, length - i);
-    end_word(&e);
-    ids[e.count++] = tokenizer->sep;
-    return e.count;
+    ids[0] = t->cls;
+    ids[count + 1] = t->sep;
+    return count + 2;
+}
+
+/* ---- pairs ---- */
+
+/* Cut two lengths to a sum of at most `most`: the longer one first. */
+static void cut(size_t *a, size_t *b, size_t most)
+{
+    size_t *shorter = *a > *b ? b : a, *longer = shorter == a ? b : a;
+
+    if (*a + *b <= most)
+        return;
+    if (*shorter > most)
+        *longer = *shorter;
+    else
+        *longer = most - *shorter > *shorter ? most - *shorter : *shorter;
+    if (*a + *b > most) {
+        *shorter = most / 2;
+        *longer = most - *shorter;
+    }
+}
+
+size_t gf_tokenizer_pair_bound(size_t length, size_t pair_length)
+{
+    return length + pair_length + 3;
+}
+
+size_t gf_tokenizer_encode_pair(const GfTokenizer *t, const char *text, size_t length, const char *pair,
+                                size_t pair_length, size_t max_length, int32_t *ids, size_t *first)
+{
+    assert(max_length == 0 || max_length >= 3);
+    size_t all = encode_text(t, text, length, length, ids + 1), count = all;
+    size_t pair_count = encode_text(t, pair, pair_length, pair_length, ids + all + 2);
+
+    if (max_length)
+        cut(&count, &pair_count, max_length - 3);
+    memmove(ids + count + 2, ids + all + 2, pair_count * sizeof *ids);
+    ids[0] = t->cls;
+    ids[count + 1] = t->sep;
+    ids[count + pair_count + 2] = t->sep;
+    *first = count + 2;
+    return count + pair_count + 3;
 }

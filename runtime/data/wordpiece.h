@@ -7,8 +7,8 @@
  *   ids       [CLS] ... [SEP] [SEP]
  *
  * The names [CLS] [SEP] [PAD] [UNK] [MASK], written out in a text, mean the
- * special tokens themselves.  A word of more than 100 characters, or one that
- * the vocabulary cannot spell, is [UNK].
+ * special tokens themselves, as do the added tokens of a tokenizer.json.  A word
+ * of more than 100 characters, or one that the vocabulary cannot spell, is [UNK].
  * Source: Devlin et al., arXiv:1810.04805; Schuster & Nakajima 2012.
  */
 #ifndef GF_RUNTIME_DATA_WORDPIECE_H
@@ -21,28 +21,41 @@ typedef enum GfCasing {
     GF_CASED,   /* left as written */
 } GfCasing;
 
-enum { GF_SPECIAL_COUNT = 5 };
-
 typedef struct GfVocabSlot GfVocabSlot;
 
 /* A name that stands for a token of its own wherever it occurs in a text. */
 typedef struct GfSpecialToken {
     const char *text;
     size_t length;
-    int32_t id; /* -1: not in the vocabulary ([MASK] may be missing) */
+    int32_t id;
 } GfSpecialToken;
+
+/* What happens to a text before it is split into words, in this order. */
+typedef struct GfNormalizer {
+    bool clean;       /* leave control characters out */
+    bool ideographs;  /* ideographs stand alone */
+    bool strip_marks; /* decompose (NFD) and leave accents out */
+    bool lower;
+} GfNormalizer;
+
+enum { GF_WORD_CHARS = 100, GF_WORD_CHARS_MAX = 1000 };
 
 /* Read only after loading; any number of threads may encode with one. */
 typedef struct GfTokenizer {
     GfArena arena; /* of everything below */
-    GfCasing casing;
+    GfNormalizer normalizer;
+    const char *prefix;  /* of a piece that continues a word: "##" */
+    size_t word_chars;   /* a longer word is unknown */
     size_t count;        /* of tokens; ids are below it */
     const char **tokens; /* by id */
     size_t *lengths;     /* by id, bytes */
-    GfVocabSlot *slots;  /* hash table, slot_mask + 1 slots, at most half full */
+    GfVocabSlot *slots;  /* hash table of the pieces of words, slot_mask + 1 slots, at most half full */
     uint32_t slot_mask;
-    GfSpecialToken special[GF_SPECIAL_COUNT];
-    int32_t cls, sep, pad, unk, mask; /* mask is -1 when there is none */
+    GfSpecialToken *special;
+    size_t special_count;
+    bool special_first[256]; /* bytes that a special token begins with */
+    int32_t cls, sep, unk;
+    int32_t pad, mask; /* -1 when there is none */
 } GfTokenizer;
 
 /* Load a vocab.txt: one token a line, the id is the line's number from 0.
@@ -59,9 +72,17 @@ GfStatus gf_tokenizer_load(GfTokenizer *tokenizer, const char *path, GfCasing ca
 GfStatus gf_tokenizer_parse(GfTokenizer *tokenizer, const char *name, const char *text, size_t size, GfCasing casing,
                             const GfAllocator *allocator, GfDiags *diags);
 
+/* The same from a tokenizer.json: a WordPiece model behind BERT's normalizer,
+ * splitter and template.  Added tokens are matched as they are written; truncation
+ * and padding of the file are left out, as transformers has its own.
+ * Errors: GF_ERR_SYNTAX, GF_ERR_KEY, GF_ERR_VALUE; GF_ERR_TOKENIZER, at its place, for
+ * anything that this tokenizer cannot do, ids with gaps and tokens that stand twice. */
+GfStatus gf_tokenizer_parse_json(GfTokenizer *tokenizer, const char *name, const char *text, size_t size,
+                                 const GfAllocator *allocator, GfDiags *diags);
+
 void gf_tokenizer_free(GfTokenizer *tokenizer);
 
-/* The id of a token, or -1. */
+/* The id of a piece of the vocabulary, or -1. */
 int32_t gf_tokenizer_find(const GfTokenizer *tokenizer, const char *token, size_t length);
 
 /* Room that gf_tokenizer_encode needs: a text has no more tokens than bytes. */
@@ -75,5 +96,17 @@ size_t gf_tokenizer_bound(size_t length, size_t max_length);
  * Allocates nothing.  Bytes that are not UTF-8 are left out; gf_utf8_check finds them. */
 size_t gf_tokenizer_encode(const GfTokenizer *tokenizer, const char *text, size_t length, size_t max_length,
                            int32_t *ids);
+
+/* Room that gf_tokenizer_encode_pair needs, whatever it cuts off. */
+size_t gf_tokenizer_pair_bound(size_t length, size_t pair_length);
+
+/* Encode two texts as [CLS] text [SEP] pair [SEP].  Returns the number of ids.
+ *
+ *   max_length  ids at most, at least 3; 0 for no limit: the longer of the two texts is
+ *               cut to the length of the other, then both alike
+ *   ids         out, room for gf_tokenizer_pair_bound(length, pair_length)
+ *   first       out, ids up to the first [SEP], of type 0; the others are of type 1 */
+size_t gf_tokenizer_encode_pair(const GfTokenizer *tokenizer, const char *text, size_t length, const char *pair,
+                                size_t pair_length, size_t max_length, int32_t *ids, size_t *first);
 
 #endif

@@ -2,12 +2,12 @@
 #include "runtime/train/corpus.h"
 
 #include "runtime/data/generate.h"
+#include "runtime/data/holdout.h"
 #include "runtime/io/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 const char *const gf_split_names[GF_SPLIT_COUNT] = {"train", "validation", "test"};
 
@@ -27,13 +27,20 @@ static const GfType *table_of(const GfNode *n)
     return n->op == GF_OP_SCATTER_ADD ? &n->results[0].type : NULL;
 }
 
-/* Labels, types and starts fit by construction: frontend/graph/semantics.h. */
+static bool is_input(const GfNode *n, const char *name)
+{
+    return n->op == GF_OP_INPUT && strcmp(n->name, name) == 0;
+}
+
+/* Labels and starts fit by construction: frontend/graph/semantics.h. */
 GfModelLimits gf_model_limits(const GfGraph *graph)
 {
     GfModelLimits limits = {0};
 
     GF_EACH_NODE (n, graph) {
         const GfType *table = table_of(n);
+        limits.targets = limits.targets || is_input(n, "targets");
+        limits.weights = limits.weights || is_input(n, "weights");
         if (!table || gf_operand(n, 1)->node->op != GF_OP_INPUT)
             continue;
         const char *input = gf_operand(n, 1)->node->name;
@@ -41,12 +48,15 @@ GfModelLimits gf_model_limits(const GfGraph *graph)
             lower_limit(&limits.ids, table->dims[0]);
         else if (!strcmp(input, "positions"))
             lower_limit(&limits.positions, table->dims[0]);
+        else if (!strcmp(input, "types"))
+            lower_limit(&limits.types, table->dims[0]);
     }
     return limits;
 }
 
-static GfStatus set_max_length(GfCorpus *c, const GfJob *job, const GfModelLimits *limits, GfDiags *diags)
+static GfStatus set_max_length(GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
 {
+    const GfJob *job = c->job;
     int64_t wanted = job->data.max_length, most = limits->positions;
 
     if (wanted && most && wanted > most) {
@@ -58,82 +68,46 @@ static GfStatus set_max_length(GfCorpus *c, const GfJob *job, const GfModelLimit
     return GF_OK;
 }
 
+GfStatus gf_limits_check_dataset(const GfModelLimits *limits, const GfDataset *d, GfLoc loc, GfDiags *diags)
+{
+    if (d->targets && !limits->targets)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "the data is for %s, but the model has no input 'targets'",
+                       gf_problem_names[d->problem]);
+    if (d->labels && limits->targets)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "the data is for %s, but the model learns 'targets'",
+                       gf_problem_names[d->problem]);
+    if (d->class_weights && !limits->weights)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "class weights, but the model has no input 'weights'");
+    if (d->firsts && limits->types == 1)
+        return gf_fail(diags, loc, GF_ERR_VALUE, "pairs of texts, but the model has one token type (type_vocab_size)");
+    return GF_OK;
+}
+
 /* ---- tokenizer ---- */
 
-static bool is_folder(const char *path)
+static GfStatus generate_tokenizer(GfCorpus *c, GfDiags *diags)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
+    GfText *text = &c->vocab.text;
 
-static GfStatus read_casing(const char *path, GfCasing *casing, GfDiags *diags)
-{
-    GfJson doc;
-    bool lower = true;
-
-    *casing = GF_UNCASED;
-    if (!gf_file_exists(path))
-        return GF_OK;
-    GF_TRY(gf_json_read_file(&doc, path, diags));
-    GfStatus status = gf_json_get_bool(&doc, doc.root, "do_lower_case", GF_OPTIONAL, &lower, diags);
-    gf_json_close(&doc);
-    *casing = lower ? GF_UNCASED : GF_CASED;
-    return status;
-}
-
-GfStatus gf_tokenizer_open(GfTokenizer *tokenizer, const char *path, GfArena *arena, const char **vocab, GfDiags *diags)
-{
-    bool folder = is_folder(path);
-    const char *config = folder ? gf_path_join(arena, path, "tokenizer_config.json")
-                                : gf_path_join(arena, gf_path_folder(arena, path), "tokenizer_config.json");
-    GfCasing casing;
-
-    *vocab = folder ? gf_path_join(arena, path, "vocab.txt") : gf_arena_strdup(arena, path);
-    if (arena->failed)
-        return gf_fail_memory(diags);
-    if (folder && !gf_file_exists(*vocab)) {
-        gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "the folder has no vocab.txt");
-        gf_note(diags, "a job's \"tokenizer\" may name another folder or file");
-        return GF_ERR_IO;
-    }
-    GF_TRY(read_casing(config, &casing, diags));
-    return gf_tokenizer_load(tokenizer, *vocab, casing, arena->allocator, diags);
-}
-
-static GfStatus generate_tokenizer(GfCorpus *c, const GfJob *job, GfDiags *diags)
-{
-    c->vocab_text = (GfText){.arena = &c->arena};
-    GF_TRY(gf_generate_vocab(job->data.label_count, &c->vocab_text, diags));
-    return gf_tokenizer_parse(&c->tokenizer, "generated vocabulary", gf_text_str(&c->vocab_text), c->vocab_text.length,
-                              GF_UNCASED, c->arena.allocator, diags);
+    *text = (GfText){.arena = &c->arena};
+    GF_TRY(gf_generate_vocab(c->labels.count, text, diags));
+    return gf_tokenizer_parse(&c->tokenizer, "generated vocabulary", gf_text_str(text), text->length, GF_UNCASED,
+                              c->arena.allocator, diags);
 }
 
 /* What is saved with the model is what it was trained with, whatever happens to the file since. */
-static GfStatus read_vocab(GfCorpus *c, GfDiags *diags)
+static GfStatus find_tokenizer(GfCorpus *c, GfDiags *diags)
 {
-    c->vocab_text = (GfText){.arena = &c->arena};
-    return gf_file_read(&c->arena, c->vocab, &c->vocab_text.data, &c->vocab_text.length, diags);
-}
-
-static GfStatus open_tokenizer(GfCorpus *c, const char *path, GfDiags *diags)
-{
-    GF_TRY(gf_tokenizer_open(&c->tokenizer, path, &c->arena, &c->vocab, diags));
-    GfStatus status = read_vocab(c, diags);
-    if (status != GF_OK)
-        gf_tokenizer_free(&c->tokenizer);
-    return status;
-}
-
-static GfStatus find_tokenizer(GfCorpus *c, const GfJob *job, GfDiags *diags)
-{
+    const GfJob *job = c->job;
     const char *path = job->tokenizer ? job->tokenizer : job->checkpoint;
 
     if (path)
-        return open_tokenizer(c, path, diags);
+        return gf_tokenizer_open(&c->tokenizer, path, &c->arena, &c->vocab, diags);
     if (job->data.generate.given)
-        return generate_tokenizer(c, job, diags);
+        return generate_tokenizer(c, diags);
     return gf_fail(diags, gf_json_loc(&job->doc, job->doc.root), GF_ERR_KEY,
-                   "the job needs a \"tokenizer\" (a vocab.txt or its folder), or a \"checkpoint\" that has one");
+                   "the job needs a \"tokenizer\" (a vocab.txt, a tokenizer.json or their folder), or a \"checkpoint\" "
+                   "that has one");
 }
 
 GfStatus gf_limits_check_vocab(const GfModelLimits *limits, const GfTokenizer *tokenizer, const char *path,
@@ -146,28 +120,22 @@ GfStatus gf_limits_check_vocab(const GfModelLimits *limits, const GfTokenizer *t
                    (long long)limits->ids);
 }
 
-/* ---- texts ---- */
+/* ---- tables ---- */
 
-static GfStatus generate_split(GfCorpus *c, const GfJob *job, GfSplit split, const GfDatasetOptions *options,
-                               GfDiags *diags)
+static GfStatus generate_table(GfCorpus *c, GfSplit split, GfDiags *diags)
 {
-    const GfJobGenerate *g = &job->data.generate;
+    const GfJobGenerate *g = &c->job->data.generate;
     const int64_t counts[GF_SPLIT_COUNT] = {g->train, g->validation, g->test};
-    GfArena scratch;
-    GfText text = {.arena = &scratch};
+    GfText text = {.arena = &c->texts};
     GfGenerateOptions how = {.seed = (uint64_t)g->seed,
                              .split = split,
                              .examples = (size_t)counts[split],
-                             .classes = options->classes,
-                             .class_count = options->class_count};
+                             .classes = c->job->data.labels,
+                             .class_count = c->job->data.label_count};
 
-    gf_arena_init(&scratch, c->arena.allocator);
-    GfStatus status = gf_generate_texts(&how, &text, diags);
-    if (status == GF_OK)
-        status = gf_dataset_parse(&c->splits[split], &c->arena, "generated text", gf_text_str(&text), text.length,
-                                  options, diags);
-    gf_arena_free(&scratch);
-    return status;
+    GF_TRY(gf_generate_texts(&how, &text, diags));
+    return gf_table_parse(&c->tables[split], &c->texts, "generated text", gf_text_str(&text), text.length,
+                          &c->job->data.format, diags);
 }
 
 static const char *path_of(const GfJobData *data, GfSplit split)
@@ -188,60 +156,133 @@ static GfStatus resolve(GfCorpus *c, GfSplit split, const char *path, GfDiags *d
     return c->files[split] ? GF_OK : gf_fail_memory(diags);
 }
 
-static GfStatus load_split(GfCorpus *c, const GfJob *job, GfSplit split, GfDiags *diags)
+static GfStatus read_table(GfCorpus *c, GfSplit split, GfDiags *diags)
 {
-    GfDatasetOptions options = {.tokenizer = &c->tokenizer,
-                                .max_length = c->max_length,
-                                .classes = job->data.labels,
-                                .class_count = job->data.label_count};
-    const char *path = path_of(&job->data, split);
+    const char *path = path_of(&c->job->data, split);
 
-    if (split == GF_SPLIT_TRAIN && c->fixed_batch)
+    if (split == GF_SPLIT_TRAIN && c->job->data.batches)
         return GF_OK;
-    if (job->data.generate.given)
-        return generate_split(c, job, split, &options, diags);
+    if (c->job->data.generate.given)
+        return generate_table(c, split, diags);
     if (!path)
         return GF_OK;
-    GF_TRY(gf_dataset_read(&c->splits[split], &c->arena, path, &options, diags));
+    GF_TRY(gf_table_read(&c->tables[split], &c->texts, path, &c->job->data.format, diags));
     return resolve(c, split, path, diags);
 }
 
-static bool needs_texts(const GfJob *job)
+static GfStatus open_tables(GfCorpus *c, GfDiags *diags)
 {
-    const GfJobData *d = &job->data;
-    return d->generate.given || d->validation || d->test || !d->batches;
-}
+    const GfJobData *data = &c->job->data;
 
-static GfStatus load(GfCorpus *c, const GfJob *job, const GfModelLimits *limits, GfDiags *diags)
-{
-    GF_TRY(set_max_length(c, job, limits, diags));
-    if (job->data.batches)
-        GF_TRY(gf_batches_read(&c->splits[GF_SPLIT_TRAIN], &c->fixed_batch, &c->arena, job->data.batches,
-                               job->data.label_count, limits, diags));
-    if (!needs_texts(job))
-        return GF_OK;
-    GF_TRY(find_tokenizer(c, job, diags));
-    c->has_tokenizer = true;
-    GF_TRY(gf_limits_check_vocab(limits, &c->tokenizer, c->vocab, diags));
     for (GfSplit split = 0; split < GF_SPLIT_COUNT; split++)
-        GF_TRY(load_split(c, job, split, diags));
-    return GF_OK;
+        GF_TRY(read_table(c, split, diags));
+    c->labels = (GfLabels){.problem = data->problem, .names = data->labels, .count = data->label_count};
+    if (c->tables[GF_SPLIT_TRAIN].count == 0)
+        return GF_OK; /* batches: problem and names are the job's */
+    return gf_labels_settle(&c->labels, &c->arena, &c->tables[GF_SPLIT_TRAIN], gf_data_separator(&data->format), diags);
 }
 
-GfStatus gf_corpus_load(GfCorpus *c, const GfJob *job, const GfModelLimits *limits, GfDiags *diags)
+GfStatus gf_corpus_open(GfCorpus *c, const GfJob *job, GfDiags *diags)
 {
-    *c = (GfCorpus){0};
+    const GfTraining *t = &job->training;
+
+    *c = (GfCorpus){.job = job, .seed = (uint64_t)(t->data_seed >= 0 ? t->data_seed : t->seed)};
     gf_arena_init(&c->arena, diags->arena.allocator);
-    GfStatus status = load(c, job, limits, diags);
+    gf_arena_init(&c->texts, diags->arena.allocator);
+    GfStatus status = open_tables(c, diags);
     if (status != GF_OK)
         gf_corpus_close(c);
     return status;
+}
+
+/* ---- tokenizing ---- */
+
+static GfDatasetOptions options_of(const GfCorpus *c)
+{
+    return (GfDatasetOptions){
+        .tokenizer = &c->tokenizer, .max_length = c->max_length, .labels = c->labels, .format = &c->job->data.format};
+}
+
+static GfStatus load_split(GfCorpus *c, GfSplit split, GfDiags *diags)
+{
+    GfDatasetOptions options = options_of(c);
+    const GfTable *t = &c->tables[split];
+
+    return t->count ? gf_dataset_from_table(&c->splits[split], &c->arena, t, NULL, t->count, &options, diags) : GF_OK;
+}
+
+/* Train without the examples that are set aside for validation. */
+static GfStatus divide(GfCorpus *c, GfDiags *diags)
+{
+    GfDatasetOptions options = options_of(c);
+    const GfTable *t = &c->tables[GF_SPLIT_TRAIN];
+    GfHoldout parts;
+
+    GF_TRY(gf_holdout(&parts, &c->texts, t->count, c->job->data.validation_share, c->seed, diags));
+    GF_TRY(
+        gf_dataset_from_table(&c->splits[GF_SPLIT_TRAIN], &c->arena, t, parts.kept, parts.kept_count, &options, diags));
+    return gf_dataset_from_table(&c->splits[GF_SPLIT_VALIDATION], &c->arena, t, parts.held, parts.held_count, &options,
+                                 diags);
+}
+
+static GfStatus tokenize(GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
+{
+    bool share = c->job->data.validation_share > 0;
+
+    GF_TRY(find_tokenizer(c, diags));
+    c->has_tokenizer = true;
+    GF_TRY(gf_limits_check_vocab(limits, &c->tokenizer, c->vocab.path, diags));
+    if (share)
+        GF_TRY(divide(c, diags));
+    for (GfSplit split = share ? GF_SPLIT_TEST : GF_SPLIT_TRAIN; split < GF_SPLIT_COUNT; split++)
+        GF_TRY(load_split(c, split, diags));
+    return GF_OK;
+}
+
+/* One way to weigh examples, in all splits: the loss is one function. */
+static GfStatus weigh(GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
+{
+    const GfJson *doc = &c->job->doc;
+    const cJSON *data = gf_json_find(doc, doc->root, "data");
+
+    GF_TRY(gf_class_weights(&c->class_weights, &c->arena, doc, c->job->data.class_weights, &c->labels,
+                            &c->splits[GF_SPLIT_TRAIN], diags));
+    for (GfSplit split = 0; split < GF_SPLIT_COUNT; split++) {
+        c->splits[split].class_weights = c->class_weights;
+        if (c->splits[split].examples)
+            GF_TRY(gf_limits_check_dataset(limits, &c->splits[split], gf_json_loc(doc, data), diags));
+    }
+    return GF_OK;
+}
+
+static bool has_texts(const GfCorpus *c)
+{
+    bool texts = false;
+
+    for (GfSplit split = 0; split < GF_SPLIT_COUNT; split++)
+        texts = texts || c->tables[split].count;
+    return texts;
+}
+
+GfStatus gf_corpus_load(GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
+{
+    GF_TRY(set_max_length(c, limits, diags));
+    if (c->job->data.batches)
+        GF_TRY(gf_batches_read(&c->splits[GF_SPLIT_TRAIN], &c->fixed_batch, &c->arena, c->job->data.batches,
+                               c->labels.count, limits, diags));
+    if (has_texts(c))
+        GF_TRY(tokenize(c, limits, diags));
+    GF_TRY(weigh(c, limits, diags));
+    gf_arena_free(&c->texts);
+    memset(c->tables, 0, sizeof c->tables);
+    return GF_OK;
 }
 
 void gf_corpus_close(GfCorpus *c)
 {
     if (c->has_tokenizer)
         gf_tokenizer_free(&c->tokenizer);
+    gf_arena_free(&c->texts);
     gf_arena_free(&c->arena);
     *c = (GfCorpus){0};
 }

@@ -18,19 +18,58 @@ typedef struct Compile {
 
 /* ---- what batches are planned for ---- */
 
-/* A file that is not here is no error, one that is wrong is. */
-static GfStatus load_data(Compile *c)
+static GfStatus open_corpus(Compile *c, GfDiags *diags)
+{
+    GfStatus status = gf_corpus_open(&c->corpus, c->job, diags);
+
+    c->has_corpus = status == GF_OK;
+    return status;
+}
+
+static GfStatus load_corpus(Compile *c, GfDiags *diags)
 {
     GfModelLimits limits = gf_model_limits(c->model.graph);
+    GfStatus status = gf_corpus_load(&c->corpus, &limits, diags);
+
+    if (status != GF_OK)
+        gf_corpus_close(&c->corpus);
+    c->has_corpus = status == GF_OK;
+    return status;
+}
+
+static GfStatus without_error(Compile *c, GfStatus (*step)(Compile *c, GfDiags *diags))
+{
     GfDiags unseen;
 
     gf_diags_init(&unseen, c->file->arena.allocator);
-    GfStatus status = gf_corpus_load(&c->corpus, c->job, &limits, &unseen);
+    GfStatus status = step(c, &unseen);
     gf_diags_free(&unseen);
-    c->has_corpus = status == GF_OK;
+    return status;
+}
+
+/* A file that is not here is no error, one that is wrong is. */
+static GfStatus open_data(Compile *c)
+{
+    GfStatus status = without_error(c, open_corpus);
+
+    if (status == GF_OK || (status == GF_ERR_IO && c->job->data.label_count))
+        return GF_OK;
+    return open_corpus(c, c->diags); /* again, to say what is wrong */
+}
+
+static GfStatus load_data(Compile *c)
+{
+    GfStatus status = c->has_corpus ? without_error(c, load_corpus) : GF_OK;
+
     if (status == GF_OK || status == GF_ERR_IO)
         return GF_OK;
-    return gf_corpus_load(&c->corpus, c->job, &limits, c->diags);
+    GF_TRY(open_corpus(c, c->diags));
+    return load_corpus(c, c->diags);
+}
+
+static size_t label_count(const Compile *c)
+{
+    return c->has_corpus ? c->corpus.labels.count : c->job->data.label_count;
 }
 
 static GfStatus fail_length(const Compile *c)
@@ -147,7 +186,8 @@ static GfStatus compile(Compile *c)
 
     GF_TRY(gf_backend_find(f->target, &c->backend, c->diags));
     GF_TRY(gf_job_read_config(c->job, &f->arena, &c->config, c->diags));
-    GF_TRY(gf_job_load_model(c->job, &c->config, &c->model, c->diags));
+    GF_TRY(open_data(c));
+    GF_TRY(gf_job_load_model(c->job, label_count(c), &c->config, &c->model, c->diags));
     GF_TRY(load_data(c));
     GF_TRY(compile_variants(c));
     f->target = gf_arena_strdup(&f->arena, f->variants[0].programs.of[GF_STEP_UPDATE]->target);

@@ -23,10 +23,10 @@ static GfStatus load(const GfJob *job, const GfModelOptions *options, GfModel *m
                 : gf_model_load(model, job->model, options, diags);
 }
 
-GfStatus gf_job_load_model(const GfJob *job, const GfHfConfig *config, GfModel *model, GfDiags *diags)
+GfStatus gf_job_load_model(const GfJob *job, size_t labels, const GfHfConfig *config, GfModel *model, GfDiags *diags)
 {
     GfConfigSource sources[2];
-    GfModelOptions options = {.sources = sources, .num_labels = (int64_t)job->data.label_count};
+    GfModelOptions options = {.sources = sources, .num_labels = (int64_t)labels};
 
     if (job->checkpoint)
         sources[options.source_count++] =

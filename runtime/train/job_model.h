@@ -10,8 +10,9 @@
  * Errors: those of gf_hf_config_read. */
 GfStatus gf_job_read_config(const GfJob *job, GfArena *arena, GfHfConfig *config, GfDiags *diags);
 
-/* The model that the job names, from its file or the job's pack, and that every variant fits it.
+/* The model that the job names, from its file or the job's pack, for so many labels, and
+ * that every variant fits it.
  * Errors: those of gf_model_load and gf_recipe_check; then nothing needs closing. */
-GfStatus gf_job_load_model(const GfJob *job, const GfHfConfig *config, GfModel *model, GfDiags *diags);
+GfStatus gf_job_load_model(const GfJob *job, size_t labels, const GfHfConfig *config, GfModel *model, GfDiags *diags);
 
 #endif

@@ -83,12 +83,12 @@ static void add_train(GfText *out, const GfVariantResult *r)
 
 /* ---- the evaluation ---- */
 
-static void add_labels(GfText *out, const GfJobData *data)
+static void add_labels(GfText *out, const GfLabels *labels)
 {
     gf_text_add(out, ",\n    \"labels\": [");
-    for (size_t i = 0; i < data->label_count; i++) {
+    for (size_t i = 0; i < labels->count; i++) {
         gf_text_add(out, i ? ", " : "");
-        gf_json_quote(out, data->labels[i]);
+        gf_json_quote(out, labels->names[i]);
     }
     gf_text_add(out, "]");
 }
@@ -127,7 +127,7 @@ static void add_evaluation(GfText *out, const GfSession *s, const GfVariantResul
         return;
     gf_text_add(out, ",\n  \"evaluation\": {\n    \"split\": \"%s\", ", gf_split_names[r->split]);
     gf_evaluation_print(out, &r->evaluation, ", ");
-    add_labels(out, &s->job->data);
+    add_labels(out, &s->corpus.labels);
     add_classes(out, &r->metrics);
     add_confusion(out, &r->metrics);
     gf_text_add(out, "\n  }");

@@ -2,6 +2,7 @@
 #include "runtime/train/run.h"
 
 #include "runtime/data/generate.h"
+#include "runtime/data/holdout.h"
 
 #include <string.h>
 
@@ -54,18 +55,33 @@ static GfStatus read_max_length(GfRun *r, const GfModelLimits *limits, GfDiags *
     return GF_OK;
 }
 
+/* How the data was written, and what its labels are. */
+static GfStatus read_data(GfRun *r, GfDiags *diags)
+{
+    const cJSON *data = NULL;
+
+    r->labels = (GfLabels){.names = r->config.labels, .count = r->config.label_count};
+    GF_TRY(gf_json_get_object(&r->doc, r->doc.root, "data", GF_OPTIONAL, &data, diags));
+    GF_TRY(gf_data_format_read(&r->format, &r->doc, data, diags));
+    GF_TRY(gf_problem_read(&r->labels.problem, &r->doc, data, diags));
+    GF_TRY(gf_json_get_number_in(&r->doc, data, "validation_share", GF_OPTIONAL, 0, 1, &r->validation_share, diags));
+    return gf_json_get_int_in(&r->doc, data, "seed", GF_OPTIONAL, 0, UINT32_MAX, &r->seed, diags);
+}
+
 static GfStatus open(GfRun *r, const char *folder, GfDiags *diags)
 {
-    const char *record, *vocab;
+    const char *record;
+    GfTokenizerFile vocab;
 
     GF_TRY(check_folder(r, folder, &record, diags));
     GF_TRY(gf_json_read_file(&r->doc, record, diags));
     GF_TRY(read_model(r, folder, diags));
-    GfModelLimits limits = gf_model_limits(r->model.graph);
-    GF_TRY(read_max_length(r, &limits, diags));
+    GF_TRY(read_data(r, diags));
+    r->limits = gf_model_limits(r->model.graph);
+    GF_TRY(read_max_length(r, &r->limits, diags));
     GF_TRY(gf_tokenizer_open(&r->tokenizer, folder, &r->arena, &vocab, diags));
     r->has_tokenizer = true;
-    return gf_limits_check_vocab(&limits, &r->tokenizer, vocab, diags);
+    return gf_limits_check_vocab(&r->limits, &r->tokenizer, vocab.path, diags);
 }
 
 GfStatus gf_run_open(GfRun *r, const char *folder, GfDiags *diags)
@@ -94,16 +110,40 @@ void gf_run_close(GfRun *r)
 
 static GfDatasetOptions options_of(const GfRun *r)
 {
-    return (GfDatasetOptions){.tokenizer = &r->tokenizer,
-                              .max_length = r->max_length,
-                              .classes = r->config.labels,
-                              .class_count = r->config.label_count};
+    return (GfDatasetOptions){
+        .tokenizer = &r->tokenizer, .max_length = r->max_length, .labels = r->labels, .format = &r->format};
+}
+
+/* The loss weighs classes as it did in training. */
+static GfStatus finish(GfRun *r, GfDataset *d, GfDiags *diags)
+{
+    const cJSON *weights = gf_json_find(&r->doc, r->doc.root, "class_weights");
+
+    GF_TRY(gf_class_weights(&d->class_weights, &r->arena, &r->doc, weights, &r->labels, d, diags));
+    return gf_limits_check_dataset(&r->limits, d, gf_json_loc(&r->doc, r->doc.root), diags);
 }
 
 GfStatus gf_run_file(GfRun *r, const char *path, GfDataset *dataset, GfDiags *diags)
 {
     GfDatasetOptions options = options_of(r);
-    return gf_dataset_read(dataset, &r->arena, path, &options, diags);
+
+    GF_TRY(gf_dataset_read(dataset, &r->arena, path, &options, diags));
+    return finish(r, dataset, diags);
+}
+
+/* The part of the training file that was kept, or set aside. */
+static GfStatus part(GfRun *r, const char *path, GfSplit split, GfDataset *dataset, GfDiags *diags)
+{
+    GfDatasetOptions options = options_of(r);
+    GfHoldout parts;
+    GfTable table;
+
+    GF_TRY(gf_table_read(&table, &r->arena, path, &r->format, diags));
+    GF_TRY(gf_holdout(&parts, &r->arena, table.count, r->validation_share, (uint64_t)r->seed, diags));
+    bool held = split == GF_SPLIT_VALIDATION;
+    GF_TRY(gf_dataset_from_table(dataset, &r->arena, &table, held ? parts.held : parts.kept,
+                                 held ? parts.held_count : parts.kept_count, &options, diags));
+    return finish(r, dataset, diags);
 }
 
 static GfStatus generate(GfRun *r, const cJSON *from, GfSplit split, GfDataset *dataset, GfDiags *diags)
@@ -117,8 +157,8 @@ static GfStatus generate(GfRun *r, const cJSON *from, GfSplit split, GfDataset *
     GfGenerateOptions how = {.seed = (uint64_t)seed,
                              .split = split,
                              .examples = (size_t)count,
-                             .classes = options.classes,
-                             .class_count = options.class_count};
+                             .classes = r->labels.names,
+                             .class_count = r->labels.count};
     GF_TRY(gf_generate_texts(&how, &text, diags));
     return gf_dataset_parse(dataset, &r->arena, "generated text", gf_text_str(&text), text.length, &options, diags);
 }
@@ -132,10 +172,12 @@ GfStatus gf_run_split(GfRun *r, GfSplit split, GfDataset *dataset, GfDiags *diag
     if (from)
         return generate(r, from, split, dataset, diags);
     GF_TRY(gf_json_get_object(&r->doc, r->doc.root, "data", GF_OPTIONAL, &data, diags));
-    GF_TRY(gf_json_get_string(&r->doc, data, gf_split_names[split], GF_OPTIONAL, &path, diags));
+    bool divided = r->validation_share > 0 && split != GF_SPLIT_TEST;
+    GF_TRY(
+        gf_json_get_string(&r->doc, data, gf_split_names[divided ? GF_SPLIT_TRAIN : split], GF_OPTIONAL, &path, diags));
     if (path)
-        return gf_run_file(r, path, dataset, diags);
+        return divided ? part(r, path, split, dataset, diags) : gf_run_file(r, path, dataset, diags);
     gf_fail(diags, gf_json_loc(&r->doc, data), GF_ERR_VALUE, "the job had no %s split", gf_split_names[split]);
-    gf_note(diags, "--data FILE evaluates any file of 'text;label' lines");
+    gf_note(diags, "--data FILE evaluates any file of labelled texts");
     return GF_ERR_VALUE;
 }

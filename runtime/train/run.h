@@ -2,7 +2,7 @@
  *
  *   model.safetensors       every parameter of the graph, adapters included, f32
  *   config.json             sizes and classes, as transformers has them
- *   vocab.txt, tokenizer_config.json
+ *   tokenizer.json or vocab.txt, tokenizer_config.json
  *   trainer_state.json      the log of the training
  *   results.json            scores, settings and machine: results.h
  *   graft.json              what follows, and where the data is
@@ -44,6 +44,11 @@ typedef struct GfRun {
     bool has_tokenizer;
     const char *weights;
     size_t max_length;
+    GfModelLimits limits;
+    GfDataFormat format; /* of the files that it was trained with */
+    GfLabels labels;
+    double validation_share; /* of train, chosen by `seed`; 0: none */
+    int64_t seed;
 } GfRun;
 
 /* On error nothing needs closing.  Errors: those of the files. */
@@ -54,7 +59,8 @@ void gf_run_close(GfRun *run);
  * Errors: GF_ERR_VALUE the job had no such split; those of the data set. */
 GfStatus gf_run_split(GfRun *run, GfSplit split, GfDataset *dataset, GfDiags *diags);
 
-/* The examples of a file of `text;label` lines. */
+/* The examples of a file that is written as those of the job; where the job left
+ * that to the names of its files, so does this. */
 GfStatus gf_run_file(GfRun *run, const char *path, GfDataset *dataset, GfDiags *diags);
 
 #endif

@@ -66,9 +66,11 @@ static GfStatus read_base(Save *s, GfJson *doc)
 
 static GfStatus write_config(Save *s)
 {
-    const GfJobData *data = &s->what->job->data;
-    GfHfConfigSave extra = {
-        .architecture = s->what->model->name, .labels = data->labels, .label_count = data->label_count};
+    const GfLabels *labels = &s->what->corpus->labels;
+    GfHfConfigSave extra = {.architecture = s->what->model->name,
+                            .labels = labels->names,
+                            .label_count = labels->count,
+                            .problem_type = gf_problem_names[labels->problem]};
     const char *path = gf_path_join(s->scratch, s->folder, "config.json");
     GfJson doc;
 
@@ -89,13 +91,9 @@ static GfStatus write_tokenizer(Save *s)
 
     if (!c->has_tokenizer)
         return GF_OK;
-    gf_text_add(&text, "{\n  \"tokenizer_class\": \"BertTokenizer\",\n  \"do_lower_case\": %s",
-                c->tokenizer.casing == GF_UNCASED ? "true" : "false");
-    if (c->max_length)
-        gf_text_add(&text, ",\n  \"model_max_length\": %zu", c->max_length);
-    gf_text_add(&text, "\n}\n");
+    gf_tokenizer_config_print(&text, &c->tokenizer, c->max_length);
     GF_TRY(write_text(s, "tokenizer_config.json", &text));
-    return write_text(s, "vocab.txt", &c->vocab_text);
+    return write_text(s, c->vocab.json ? "tokenizer.json" : "vocab.txt", &c->vocab.text);
 }
 
 /* ---- graft.json ---- */
@@ -120,10 +118,29 @@ static void add_data(Save *s, GfText *text)
                     (long long)g->seed, (long long)g->train, (long long)g->validation, (long long)g->test);
         return;
     }
-    gf_text_add(text, ",\n  \"data\": {\"format\": ");
-    gf_json_quote(text, d->format);
+    gf_text_add(text, ",\n  \"data\": {\"problem_type\": \"%s\"", gf_problem_names[s->what->corpus->labels.problem]);
+    gf_data_format_print(text, &d->format);
     add_files(s, text);
+    if (d->validation_share > 0) {
+        gf_text_add(text, ", \"validation_share\": ");
+        gf_json_add_number(text, d->validation_share);
+        gf_text_add(text, ", \"seed\": %llu", (unsigned long long)s->what->corpus->seed);
+    }
     gf_text_add(text, "}");
+}
+
+static void add_weights(Save *s, GfText *text)
+{
+    const GfCorpus *c = s->what->corpus;
+
+    if (!c->class_weights)
+        return;
+    gf_text_add(text, ",\n  \"class_weights\": [");
+    for (size_t i = 0; i < c->labels.count; i++) {
+        gf_text_add(text, i ? ", " : "");
+        gf_json_add_number(text, c->class_weights[i]);
+    }
+    gf_text_add(text, "]");
 }
 
 static GfStatus write_record(Save *s)
@@ -136,6 +153,7 @@ static GfStatus write_record(Save *s)
     gf_json_quote(&text, s->what->variant->name);
     gf_text_add(&text, ",\n  \"max_length\": %zu", s->what->corpus->max_length);
     add_data(s, &text);
+    add_weights(s, &text);
     gf_text_add(&text, "\n}\n");
     return write_text(s, "graft.json", &text);
 }

@@ -32,7 +32,7 @@ static GfStatus find_weights(GfSession *s, GfDiags *diags)
 
 static GfStatus load_model(GfSession *s, GfDiags *diags)
 {
-    GF_TRY(gf_job_load_model(s->job, &s->config, &s->model, diags));
+    GF_TRY(gf_job_load_model(s->job, s->corpus.labels.count, &s->config, &s->model, diags));
     s->limits = gf_model_limits(s->model.graph);
     return s->options.file ? gf_job_file_check_model(s->options.file, &s->model, diags) : GF_OK;
 }
@@ -181,8 +181,9 @@ static GfStatus open(GfSession *s, GfDiags *diags)
     GF_TRY(find_weights(s, diags));
     GF_TRY(gf_job_read_config(s->job, &s->arena, &s->config, diags));
     GF_TRY(gf_job_check_files(s->job, diags));
+    GF_TRY(gf_corpus_open(&s->corpus, s->job, diags));
     GF_TRY(load_model(s, diags));
-    GF_TRY(gf_corpus_load(&s->corpus, s->job, &s->limits, diags));
+    GF_TRY(gf_corpus_load(&s->corpus, &s->limits, diags));
     if (!s->options.dry_run)
         GF_TRY(probe_outputs(s, diags));
     GF_TRY(find_resumed(s, diags));

@@ -39,10 +39,11 @@ static GfStatus open_test(Test *t)
 
     GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", dropout, 3, t->diags));
     source = (GfConfigSource){.doc = &t->job.doc, .object = t->job.config};
-    options.num_labels = (int64_t)t->job.data.label_count;
+    GF_TRY(gf_corpus_open(&t->corpus, &t->job, t->diags));
+    options.num_labels = (int64_t)t->corpus.labels.count;
     GF_TRY(gf_model_load(&t->model, t->job.model, &options, t->diags));
     GfModelLimits limits = gf_model_limits(t->model.graph);
-    GF_TRY(gf_corpus_load(&t->corpus, &t->job, &limits, t->diags));
+    GF_TRY(gf_corpus_load(&t->corpus, &limits, t->diags));
     return gf_backend_find("cpu", &t->backend, t->diags);
 }
 

@@ -28,7 +28,7 @@ static int set_up(void **state)
     Fixture *f = calloc(1, sizeof *f);
     gf_arena_init(&f->arena, NULL);
     gf_diags_init(&f->diags, NULL);
-    f->options = (GfDatasetOptions){.tokenizer = &f->tokenizer, .classes = classes, .class_count = 3};
+    f->options = (GfDatasetOptions){.tokenizer = &f->tokenizer, .labels = {.names = classes, .count = 3}};
     *state = f;
     return gf_tokenizer_parse(&f->tokenizer, "v", vocab, sizeof vocab - 1, GF_UNCASED, NULL, &f->diags);
 }
@@ -173,7 +173,7 @@ static void test_bad_files(void **state)
         "d.txt:1:1: error GF0701: the header is missing\n"
         "    1 | a;joy\n"
         "      | ^\n"
-        "  note: the first line must be 'text;label_name'\n");
+        "  note: the first line must be 'text;label_name'; \"header\": false reads a file without one\n");
 }
 
 static void test_bad_bytes(void **state)

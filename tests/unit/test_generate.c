@@ -75,7 +75,7 @@ static void check_classes(Fixture *f, size_t classes)
     assert_int_equal(gf_generate_vocab(classes, &vocab, &f->diags), GF_OK);
     assert_int_equal(
         gf_tokenizer_parse(&tokenizer, "vocab", gf_text_str(&vocab), vocab.length, GF_UNCASED, NULL, &f->diags), GF_OK);
-    GfDatasetOptions options = {.tokenizer = &tokenizer, .classes = f->classes, .class_count = classes};
+    GfDatasetOptions options = {.tokenizer = &tokenizer, .labels = {.names = f->classes, .count = classes}};
     assert_int_equal(gf_dataset_parse(&data, &f->arena, "text", gf_text_str(&text), text.length, &options, &f->diags),
                      GF_OK);
     assert_int_equal(data.examples, EXAMPLES);

@@ -412,7 +412,7 @@ typedef struct Split {
 static void check_split(const GfTokenizer *t, const Split *split)
 {
     static const char *const classes[] = {"sadness", "joy", "love", "anger", "fear", "surprise"};
-    GfDatasetOptions options = {.tokenizer = t, .classes = classes, .class_count = 6};
+    GfDatasetOptions options = {.tokenizer = t, .labels = {.names = classes, .count = 6}};
     char path[PATH_SIZE], hex[65];
     GfDataset d;
     GfArena arena;
