@@ -2,17 +2,21 @@
 """Compare `graft tokenize` with the Rust tokenizers on random Unicode strings.
 
 One JSON object a line, {"text": ".."} in ASCII with \\u escapes, goes to
-`graft tokenize --vocab FILE --jsonl`; one JSON array of token ids a line,
-[CLS] and [SEP] included, comes back. The reference is BertWordPieceTokenizer
-with lower-casing, which is what bert-base-uncased's tokenizer does. With a
---reference of tokenizer.json that file's tokenizer is used instead.
+`graft tokenize --tokenizer FILE --jsonl --types`; ids and token types come back.
+The reference for a vocab.txt is BertWordPieceTokenizer with lower-casing, which
+is what bert-base-uncased's tokenizer does; for a tokenizer.json, the file itself.
+
+Without --file, a tokenizer.json is made for every way that texts can be
+normalized. Each is compared on single texts and on pairs, whole and truncated.
 """
 
 import argparse
 import json
+import pathlib
 import random
 import subprocess
 import sys
+import tempfile
 
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
@@ -79,50 +83,96 @@ def random_text(rng, pieces):
     return "".join(parts)
 
 
-def reference_tokenizer(args):
+NORMALIZERS = {
+    "uncased": {"lowercase": True},
+    "cased": {"lowercase": False},
+    "lower, accents kept": {"lowercase": True, "strip_accents": False},
+    "cased, accents stripped": {"lowercase": False, "strip_accents": True},
+    "ideographs in words": {"lowercase": True, "handle_chinese_chars": False},
+    "not cleaned": {"lowercase": False, "clean_text": False},
+}
+LENGTHS = (0, 3, 4, 9, 16, 33)
+
+
+def open_reference(path):
     """Return the tokenizer that graft has to equal."""
-    if not args.reference:
-        return BertWordPieceTokenizer(args.vocab, lowercase=True)
-    tokenizer = Tokenizer.from_file(args.reference)
-    tokenizer.no_truncation()
+    if path.suffix != ".json":
+        return BertWordPieceTokenizer(str(path), lowercase=True)
+    tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     return tokenizer
+
+
+def run_graft(graft, path, inputs, length):
+    """Return what graft prints, an object a line; None where it is none."""
+    command = [graft, "tokenize", "--tokenizer", str(path), "--jsonl", "--types"]
+    run = subprocess.run(command + (["--max-length", str(length)] if length else []),
+                         stdout=subprocess.PIPE, encoding="utf-8",
+                         input="".join(json.dumps(item) + "\n" for item in inputs))
+    if run.returncode:
+        print(f"graft exited with {run.returncode}")
+    lines = run.stdout.splitlines()
+    for line in lines + [""] * (len(inputs) - len(lines)):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            yield None
+
+
+def compare(name, graft, path, inputs, length):
+    """Print what differs; return how many do."""
+    reference = open_reference(path)
+    if length:
+        reference.enable_truncation(length, strategy="longest_first")
+    else:
+        reference.no_truncation()
+    wanted = reference.encode_batch([(item["text"], item["text_pair"]) if "text_pair" in item else item["text"]
+                                     for item in inputs])
+    failures = []
+    for item, want, got in zip(inputs, wanted, run_graft(graft, path, inputs, length)):
+        want = {"input_ids": want.ids, "token_type_ids": want.type_ids}
+        if got != want:
+            failures.append((item, want, got))
+    for item, want, got in failures[:5]:
+        print(f"input {json.dumps(item)}\n  reference {want}\n  graft     {got}")
+    kind = "pairs" if "text_pair" in inputs[0] else "texts"
+    print(f"{name}, {kind}, {f'at most {length}' if length else 'whole'}: "
+          f"{len(inputs) - len(failures)} passed, {len(failures)} failed")
+    return len(failures)
+
+
+def compare_all(name, graft, path, texts):
+    """Compare texts and pairs of a tokenizer, whole and truncated."""
+    pairs = [{"text": a, "text_pair": b} for a, b in zip(texts, texts[1:])]
+    singles = [{"text": text} for text in texts]
+    return sum(compare(name, graft, path, inputs, length)
+               for inputs in (singles, pairs) for length in LENGTHS)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--vocab", required=True, metavar="vocab.txt")
     parser.add_argument("--graft", required=True, metavar="PATH")
-    parser.add_argument("--count", type=int, default=100000)
+    parser.add_argument("--count", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--reference", metavar="tokenizer.json")
+    parser.add_argument("--file", metavar="tokenizer.json", help="compare this one only")
     args = parser.parse_args()
 
     with open(args.vocab, encoding="utf-8") as file:
         pieces = file.read().split("\n")[1000:]
     rng = random.Random(args.seed)
     texts = [random_text(rng, pieces) for _ in range(args.count)]
-    wanted = [encoding.ids for encoding in reference_tokenizer(args).encode_batch(texts)]
-
-    run = subprocess.run([args.graft, "tokenize", "--vocab", args.vocab, "--jsonl"],
-                         stdout=subprocess.PIPE, encoding="utf-8",
-                         input="".join(json.dumps({"text": text}) + "\n" for text in texts))
-    lines = run.stdout.splitlines()
-    lines += [""] * (len(texts) - len(lines))
-    failures = []
-    for text, want, line in zip(texts, wanted, lines):
-        try:
-            right = json.loads(line) == want
-        except ValueError:
-            right = False
-        if not right:
-            failures.append((text, want, line))
-    for text, want, line in failures[:10]:
-        print(f"text {json.dumps(text)}\n  reference {want}\n  graft     {line}")
-    if run.returncode:
-        print(f"graft exited with {run.returncode}")
-    print(f"{len(texts) - len(failures)} passed, {len(failures)} failed")
-    sys.exit(bool(failures or run.returncode))
+    if args.file:
+        sys.exit(bool(compare_all(args.file, args.graft, pathlib.Path(args.file), texts)))
+    with tempfile.TemporaryDirectory() as folder:
+        vocab = pathlib.Path(folder, "vocab.txt")
+        vocab.write_bytes(pathlib.Path(args.vocab).read_bytes())
+        failures = compare_all("vocab.txt", args.graft, vocab, texts)
+        for name, options in NORMALIZERS.items():
+            path = pathlib.Path(folder, "tokenizer.json")
+            BertWordPieceTokenizer(args.vocab, **options).save(str(path))
+            failures += compare_all(name, args.graft, path, texts)
+    sys.exit(bool(failures))
 
 
 if __name__ == "__main__":
