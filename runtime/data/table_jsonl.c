@@ -123,7 +123,7 @@ static GfStatus read_string(Jsonl *j, GfCell *cell)
 
     skip_string(j);
     GF_TRY(decode(j, begin, j->at, cell));
-    if (cell->text == j->r->decoded + j->r->decoded_size && j->r->decoded)
+    if (j->r->decoded && cell->text == j->r->decoded + j->r->decoded_size)
         j->r->decoded_size += cell->length;
     return GF_OK;
 }

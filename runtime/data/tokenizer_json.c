@@ -183,7 +183,8 @@ static GfStatus read_model(Reader *r)
     GF_TRY(gf_json_get_string(&r->doc, r->model, "continuing_subword_prefix", GF_OPTIONAL, &prefix, r->diags));
     GF_TRY(gf_json_get_int_in(&r->doc, r->model, "max_input_chars_per_word", GF_OPTIONAL, 1, GF_WORD_CHARS_MAX, &chars,
                               r->diags));
-    GF_TRY(find_token(r, gf_json_find(&r->doc, r->model, "unk_token"), unk, &r->t->unk));
+    const cJSON *node = gf_json_find(&r->doc, r->model, "unk_token");
+    GF_TRY(find_token(r, node ? node : r->model, unk, &r->t->unk));
     r->t->word_chars = (size_t)chars;
     r->t->prefix = gf_arena_strdup(&r->t->arena, prefix);
     return r->t->prefix ? GF_OK : gf_fail_memory(r->diags);
