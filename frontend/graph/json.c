@@ -283,8 +283,10 @@ static GfStatus build(GfJson *doc, const Origin *origin, size_t base, size_t len
 
     if (!reserve(&doc->arena, doc->index, offsets->count))
         return gf_fail_memory(diags);
-    /* The scanner has accepted the text, so that only memory can be missing here. */
-    *out = cJSON_ParseWithLength(origin->text + base, length);
+    /* The scanner has accepted the text, so that only memory can be missing here.  A byte
+     * order mark is skipped here, since cJSON misses it before a value of one character. */
+    size_t skip = length > 3 && strncmp(origin->text + base, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    *out = cJSON_ParseWithLength(origin->text + base + skip, length - skip);
     if (!*out)
         return gf_fail_memory(diags);
     return attach(&a, *out, NULL);

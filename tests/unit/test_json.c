@@ -167,6 +167,8 @@ static void same_key_in_different_objects_is_fine(void **state)
 static void byte_order_mark_is_skipped(void **state)
 {
     read_ok(*state, "\xef\xbb\xbf[1]");
+    read_ok(*state, "\xef\xbb\xbf"
+                    "1");
 }
 
 static void missing_file_is_an_io_error(void **state)
