@@ -166,9 +166,12 @@ static void same_key_in_different_objects_is_fine(void **state)
 
 static void byte_order_mark_is_skipped(void **state)
 {
-    read_ok(*state, "\xef\xbb\xbf[1]");
-    read_ok(*state, "\xef\xbb\xbf"
-                    "1");
+    Fixture *f = *state;
+
+    read_ok(f, "\xef\xbb\xbf[1]");
+    gf_json_close(&f->doc);
+    read_ok(f, "\xef\xbb\xbf"
+               "1");
 }
 
 static void missing_file_is_an_io_error(void **state)
