@@ -2,7 +2,7 @@
  *
  * The values of the inputs are known by name: ids and positions are checked
  * against the rows of their tables when data is read (gf_model_limits), types
- * are 0, starts are rows of the batch, labels are less than num_labels.  An
+ * are 0 or 1, starts are rows of the batch, labels are less than num_labels.  An
  * index that is anything else could leave its table.
  */
 #ifndef GF_FRONTEND_GRAPH_SEMANTICS_H

@@ -133,8 +133,8 @@ static GfStatus check_max_length(const GfTable *t, const GfDatasetOptions *o, Gf
 
     if (o->max_length == 0 || o->max_length >= least)
         return GF_OK;
-    return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "max_length is %zu, but [CLS] and [SEP] take %zu tokens",
-                   o->max_length, least);
+    return gf_fail(diags, (GfLoc){.file = t->file}, GF_ERR_VALUE,
+                   "max_length is %zu, but [CLS] and [SEP] take %zu tokens", o->max_length, least);
 }
 
 static const GfRow *row_of(const GfTable *t, const uint32_t *rows, size_t i)

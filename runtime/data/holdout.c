@@ -71,14 +71,15 @@ static GfStatus divide(GfHoldout *parts, GfArena *arena, GfArena *scratch, size_
     return GF_OK;
 }
 
-GfStatus gf_holdout(GfHoldout *parts, GfArena *arena, size_t count, double share, uint64_t seed, GfDiags *diags)
+GfStatus gf_holdout(GfHoldout *parts, GfArena *arena, size_t count, double share, uint64_t seed, GfLoc loc,
+                    GfDiags *diags)
 {
     GfArena scratch;
 
     *parts = (GfHoldout){0};
     if (count < 2 || count > UINT32_MAX)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_DATA, "%zu examples cannot be divided into training and validation",
-                       count);
+        return gf_fail(diags, loc, GF_ERR_DATA, "%zu example%s cannot be divided into training and validation", count,
+                       count == 1 ? "" : "s");
     gf_arena_init(&scratch, arena->allocator);
     GfStatus status = divide(parts, arena, &scratch, count, held_of(count, share), seed, diags);
     gf_arena_free(&scratch);

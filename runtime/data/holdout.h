@@ -14,7 +14,8 @@ typedef struct GfHoldout {
 /* Set aside round(share * count) of `count` examples, at least one, and keep at least
  * one.  Which, depends on (seed, count, share) alone: those with the smallest draws
  * of a counter-based generator, one draw an example.  In `arena`.
- * Errors: GF_ERR_DATA fewer than two examples, or more than 2^32 - 1. */
-GfStatus gf_holdout(GfHoldout *parts, GfArena *arena, size_t count, double share, uint64_t seed, GfDiags *diags);
+ * Errors, at `loc`: GF_ERR_DATA fewer than two examples, or more than 2^32 - 1. */
+GfStatus gf_holdout(GfHoldout *parts, GfArena *arena, size_t count, double share, uint64_t seed, GfLoc loc,
+                    GfDiags *diags);
 
 #endif

@@ -66,8 +66,10 @@ GfStatus gf_table_read_text(GfTableReader *r)
     GF_TRY(read_header(r, &lines));
     while (gf_lines_next(&lines)) {
         GF_TRY(split(r, &lines, parts));
-        GfRow row = {.cells = {[GF_TABLE_TEXT] = parts[r->columns[GF_TABLE_TEXT]],
-                               [GF_TABLE_LABEL] = parts[r->columns[GF_TABLE_LABEL]]}};
+        GfRow row = {0};
+        for (int i = 0; i < GF_TABLE_COLUMNS; i++)
+            if (r->columns[i] >= 0)
+                row.cells[i] = parts[r->columns[i]];
         GF_TRY(gf_table_add_row(r, &row));
     }
     if (r->table->count == 0)

@@ -218,7 +218,8 @@ static GfStatus divide(GfCorpus *c, GfDiags *diags)
     const GfTable *t = &c->tables[GF_SPLIT_TRAIN];
     GfHoldout parts;
 
-    GF_TRY(gf_holdout(&parts, &c->texts, t->count, c->job->data.validation_share, c->seed, diags));
+    GF_TRY(gf_holdout(&parts, &c->texts, t->count, c->job->data.validation_share, c->seed, (GfLoc){.file = t->file},
+                      diags));
     GF_TRY(
         gf_dataset_from_table(&c->splits[GF_SPLIT_TRAIN], &c->arena, t, parts.kept, parts.kept_count, &options, diags));
     return gf_dataset_from_table(&c->splits[GF_SPLIT_VALIDATION], &c->arena, t, parts.held, parts.held_count, &options,

@@ -139,7 +139,8 @@ static GfStatus part(GfRun *r, const char *path, GfSplit split, GfDataset *datas
     GfTable table;
 
     GF_TRY(gf_table_read(&table, &r->arena, path, &r->format, diags));
-    GF_TRY(gf_holdout(&parts, &r->arena, table.count, r->validation_share, (uint64_t)r->seed, diags));
+    GF_TRY(gf_holdout(&parts, &r->arena, table.count, r->validation_share, (uint64_t)r->seed, (GfLoc){.file = path},
+                      diags));
     bool held = split == GF_SPLIT_VALIDATION;
     GF_TRY(gf_dataset_from_table(dataset, &r->arena, &table, held ? parts.held : parts.kept,
                                  held ? parts.held_count : parts.kept_count, &options, diags));

@@ -305,9 +305,9 @@ static void a_share_is_set_aside_by_the_seed(void **state)
     Fixture *f = *state;
     GfHoldout a, again, other;
 
-    assert_int_equal(gf_holdout(&a, &f->arena, 1000, 0.1, 42, &f->diags), GF_OK);
-    assert_int_equal(gf_holdout(&again, &f->arena, 1000, 0.1, 42, &f->diags), GF_OK);
-    assert_int_equal(gf_holdout(&other, &f->arena, 1000, 0.1, 43, &f->diags), GF_OK);
+    assert_int_equal(gf_holdout(&a, &f->arena, 1000, 0.1, 42, GF_NOWHERE, &f->diags), GF_OK);
+    assert_int_equal(gf_holdout(&again, &f->arena, 1000, 0.1, 42, GF_NOWHERE, &f->diags), GF_OK);
+    assert_int_equal(gf_holdout(&other, &f->arena, 1000, 0.1, 43, GF_NOWHERE, &f->diags), GF_OK);
     check_parts(&a, 1000, 100);
     check_parts(&other, 1000, 100);
     assert_memory_equal(a.held, again.held, 100 * sizeof *a.held);
@@ -323,11 +323,11 @@ static void both_parts_have_an_example(void **state)
     Fixture *f = *state;
     GfHoldout p;
 
-    assert_int_equal(gf_holdout(&p, &f->arena, 2, 0.001, 1, &f->diags), GF_OK);
+    assert_int_equal(gf_holdout(&p, &f->arena, 2, 0.001, 1, GF_NOWHERE, &f->diags), GF_OK);
     check_parts(&p, 2, 1);
-    assert_int_equal(gf_holdout(&p, &f->arena, 3, 0.999, 1, &f->diags), GF_OK);
+    assert_int_equal(gf_holdout(&p, &f->arena, 3, 0.999, 1, GF_NOWHERE, &f->diags), GF_OK);
     check_parts(&p, 3, 2);
-    assert_int_equal(gf_holdout(&p, &f->arena, 1, 0.5, 1, &f->diags), GF_ERR_DATA);
+    assert_int_equal(gf_holdout(&p, &f->arena, 1, 0.5, 1, GF_NOWHERE, &f->diags), GF_ERR_DATA);
 }
 
 int main(void)
