@@ -18,7 +18,8 @@
  *   }
  *
  * "labels" lists the classes in the order of their ids; absent: they have the order
- * in which the training data first shows them.  "class_weights" weighs the loss of an
+ * in which the training data first shows them, or, if they are exactly the numbers
+ * 0 to n - 1, that of the numbers.  "class_weights" weighs the loss of an
  * example by its class: a list in the order of the labels, an object by name, or
  * "balanced", examples / (classes * examples of the class).  "validation_share": 0.1
  * sets a part of the training data aside, chosen by data_seed, else seed, and rounded.

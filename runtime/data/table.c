@@ -84,8 +84,12 @@ GfStatus gf_table_find_columns(GfTableReader *r, const char *const *names, size_
 
     GF_TRY(find_column(r, GF_TABLE_TEXT, &f->text, names, count, loc));
     GF_TRY(find_column(r, GF_TABLE_PAIR, &f->text_pair, names, count, loc));
+    GF_TRY(find_column(r, GF_TABLE_LABEL, &f->label, names, count, loc));
     r->table->has_pair = r->columns[GF_TABLE_PAIR] >= 0;
-    return find_column(r, GF_TABLE_LABEL, &f->label, names, count, loc);
+    if (r->columns[GF_TABLE_TEXT] != r->columns[GF_TABLE_LABEL])
+        return GF_OK;
+    return gf_fail(r->diags, loc, GF_ERR_DATA, "text and label are the same column, number %lld of %zu",
+                   (long long)r->columns[GF_TABLE_TEXT], count);
 }
 
 /* ---- shared ---- */

@@ -136,8 +136,8 @@ static void a_format_prints_as_it_reads(void **state)
     static const char *const members[] = {
         "",
         "\"format\": \"text;label\"",
-        "\"format\": \"csv\", \"columns\": {\"text\": \"a\\\"b\", \"label\": 2}, \"header\": false, \"delimiter\": "
-        "\"|\"",
+        "\"format\": \"csv\", \"columns\": {\"text\": \"a\\\"b\", \"label\": 2}, \"header\": false",
+        "\"delimiter\": \"|\"",
         "\"columns\": {\"text_pair\": \"p\", \"labels\": \"l\"}, \"quoting\": false",
     };
     Fixture *f = *state;

@@ -263,6 +263,9 @@ static void refuses_what_a_format_cannot_do(void **state)
     f->format.text = (GfColumn){.number = 7};
     assert_int_equal(parse(f, "d.csv", "text,label\na,b\n", 15), GF_ERR_DATA);
     assert_non_null(strstr(f->diags.last->message, "2 columns, none of number 7"));
+    f->format.text = (GfColumn){.name = "label", .number = -1};
+    assert_int_equal(parse(f, "d.csv", "text,label\na,b\n", 15), GF_ERR_DATA);
+    assert_string_equal(f->diags.last->message, "text and label are the same column, number 1 of 2");
     f->format.text = (GfColumn){.name = "text", .number = -1};
     f->format.headless = true;
     assert_int_equal(parse(f, "d.csv", "text,label\na,b\n", 15), GF_ERR_DATA);
