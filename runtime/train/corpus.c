@@ -96,10 +96,10 @@ static GfStatus generate_tokenizer(GfCorpus *c, GfDiags *diags)
 }
 
 /* What is saved with the model is what it was trained with, whatever happens to the file since. */
-static GfStatus find_tokenizer(GfCorpus *c, GfDiags *diags)
+static GfStatus find_tokenizer(GfCorpus *c, const char *tokenizer, GfDiags *diags)
 {
     const GfJob *job = c->job;
-    const char *path = job->tokenizer ? job->tokenizer : job->checkpoint;
+    const char *path = job->tokenizer ? job->tokenizer : tokenizer;
 
     if (path)
         return gf_tokenizer_open(&c->tokenizer, path, &c->arena, &c->vocab, diags);
@@ -226,11 +226,11 @@ static GfStatus divide(GfCorpus *c, GfDiags *diags)
                                  diags);
 }
 
-static GfStatus tokenize(GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
+static GfStatus tokenize(GfCorpus *c, const char *tokenizer, const GfModelLimits *limits, GfDiags *diags)
 {
     bool share = c->job->data.validation_share > 0;
 
-    GF_TRY(find_tokenizer(c, diags));
+    GF_TRY(find_tokenizer(c, tokenizer, diags));
     c->has_tokenizer = true;
     GF_TRY(gf_limits_check_vocab(limits, &c->tokenizer, c->vocab.path, diags));
     if (share)
@@ -265,14 +265,14 @@ static bool has_texts(const GfCorpus *c)
     return texts;
 }
 
-GfStatus gf_corpus_load(GfCorpus *c, const GfModelLimits *limits, GfDiags *diags)
+GfStatus gf_corpus_load(GfCorpus *c, const char *tokenizer, const GfModelLimits *limits, GfDiags *diags)
 {
     GF_TRY(set_max_length(c, limits, diags));
     if (c->job->data.batches)
         GF_TRY(gf_batches_read(&c->splits[GF_SPLIT_TRAIN], &c->fixed_batch, &c->arena, c->job->data.batches,
                                c->labels.count, limits, diags));
     if (has_texts(c))
-        GF_TRY(tokenize(c, limits, diags));
+        GF_TRY(tokenize(c, tokenizer, limits, diags));
     GF_TRY(weigh(c, limits, diags));
     gf_arena_free(&c->texts);
     memset(c->tables, 0, sizeof c->tables);

@@ -2,7 +2,7 @@
  *
  *   gf_corpus_open(&c, &job)      reads the files: now the classes are known
  *   ...                           and the model can be built
- *   gf_corpus_load(&c, &limits)   tokenizes, up to what the model has room for
+ *   gf_corpus_load(&c, ...)       tokenizes, up to what the model has room for
  *   gf_corpus_close(&c)
  */
 #ifndef GF_RUNTIME_TRAIN_CORPUS_H
@@ -60,11 +60,14 @@ typedef struct GfCorpus {
 GfStatus gf_corpus_open(GfCorpus *corpus, const GfJob *job, GfDiags *diags);
 
 /* Tokenize everything.  On error the corpus still needs closing.
+ *
+ *   tokenizer  the checkpoint's (gf_tokenizer_open), for a job that names none; NULL: no checkpoint
+ *
  * Errors: those of the tokenizer and the data sets, each with its place;
  * GF_ERR_VALUE a max_length that the model has no positions for, class weights
  * that do not fit the classes, what gf_limits_check_dataset finds;
  * GF_ERR_TOKENIZER a vocabulary larger than the model's table. */
-GfStatus gf_corpus_load(GfCorpus *corpus, const GfModelLimits *limits, GfDiags *diags);
+GfStatus gf_corpus_load(GfCorpus *corpus, const char *tokenizer, const GfModelLimits *limits, GfDiags *diags);
 void gf_corpus_close(GfCorpus *corpus);
 
 /* The weight of each class in the loss, in `arena`, as `node` of a job or a record

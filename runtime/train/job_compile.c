@@ -29,7 +29,7 @@ static GfStatus open_corpus(Compile *c, GfDiags *diags)
 static GfStatus load_corpus(Compile *c, GfDiags *diags)
 {
     GfModelLimits limits = gf_model_limits(c->model.graph);
-    GfStatus status = gf_corpus_load(&c->corpus, &limits, diags);
+    GfStatus status = gf_corpus_load(&c->corpus, c->job->checkpoint, &limits, diags);
 
     if (status != GF_OK)
         gf_corpus_close(&c->corpus);

@@ -61,6 +61,9 @@ static GfStatus read_data(GfRun *r, GfDiags *diags)
     const cJSON *data = NULL;
 
     r->labels = (GfLabels){.names = r->config.labels, .count = r->config.label_count};
+    if (r->labels.count == 1) /* as transformers has it */
+        r->labels.problem = GF_PROBLEM_REGRESSION;
+    GF_TRY(gf_problem_read(&r->labels.problem, &r->config.doc, r->config.doc.root, diags));
     GF_TRY(gf_json_get_object(&r->doc, r->doc.root, "data", GF_OPTIONAL, &data, diags));
     GF_TRY(gf_data_format_read(&r->format, &r->doc, data, diags));
     GF_TRY(gf_problem_read(&r->labels.problem, &r->doc, data, diags));

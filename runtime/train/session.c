@@ -183,7 +183,7 @@ static GfStatus open(GfSession *s, GfDiags *diags)
     GF_TRY(gf_job_check_files(s->job, diags));
     GF_TRY(gf_corpus_open(&s->corpus, s->job, diags));
     GF_TRY(load_model(s, diags));
-    GF_TRY(gf_corpus_load(&s->corpus, &s->limits, diags));
+    GF_TRY(gf_corpus_load(&s->corpus, s->job->checkpoint, &s->limits, diags));
     if (!s->options.dry_run)
         GF_TRY(probe_outputs(s, diags));
     GF_TRY(find_resumed(s, diags));

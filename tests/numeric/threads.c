@@ -43,7 +43,7 @@ static GfStatus open_test(Test *t)
     options.num_labels = (int64_t)t->corpus.labels.count;
     GF_TRY(gf_model_load(&t->model, t->job.model, &options, t->diags));
     GfModelLimits limits = gf_model_limits(t->model.graph);
-    GF_TRY(gf_corpus_load(&t->corpus, &limits, t->diags));
+    GF_TRY(gf_corpus_load(&t->corpus, NULL, &limits, t->diags));
     return gf_backend_find("cpu", &t->backend, t->diags);
 }
 

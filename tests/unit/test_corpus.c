@@ -127,7 +127,7 @@ static void makes_the_texts_of_the_demo(void **state)
 
     load_job(f, &job, "data.max_length", "10");
     assert_int_equal(gf_corpus_open(&corpus, &job, &f->diags), GF_OK);
-    assert_int_equal(gf_corpus_load(&corpus, &limits, &f->diags), GF_OK);
+    assert_int_equal(gf_corpus_load(&corpus, NULL, &limits, &f->diags), GF_OK);
     assert_int_equal(corpus.splits[GF_SPLIT_TRAIN].examples, 2000);
     assert_int_equal(corpus.splits[GF_SPLIT_TEST].examples, 400);
     assert_int_equal(corpus.splits[GF_SPLIT_TRAIN].longest, 10);
@@ -145,9 +145,9 @@ static void refuses_what_the_model_has_no_room_for(void **state)
 
     load_job(f, &job, "data.max_length", "10");
     assert_int_equal(gf_corpus_open(&corpus, &job, &f->diags), GF_OK);
-    assert_int_equal(gf_corpus_load(&corpus, &few_rows, &f->diags), GF_ERR_TOKENIZER);
+    assert_int_equal(gf_corpus_load(&corpus, NULL, &few_rows, &f->diags), GF_ERR_TOKENIZER);
     assert_non_null(strstr(f->diags.last->message, "50 rows"));
-    assert_int_equal(gf_corpus_load(&corpus, &few_positions, &f->diags), GF_ERR_VALUE);
+    assert_int_equal(gf_corpus_load(&corpus, NULL, &few_positions, &f->diags), GF_ERR_VALUE);
     assert_non_null(strstr(f->diags.last->message, "8 positions"));
     gf_corpus_close(&corpus);
     gf_job_close(&job);

@@ -95,7 +95,7 @@ static GfStatus load(Fixture *f, const char *members, const GfModelLimits *model
 {
     GF_TRY(load_job(f, members));
     GF_TRY(gf_corpus_open(&f->corpus, &f->job, &f->diags));
-    return gf_corpus_load(&f->corpus, model, &f->diags);
+    return gf_corpus_load(&f->corpus, NULL, model, &f->diags);
 }
 
 static void load_well(Fixture *f, const char *members)
