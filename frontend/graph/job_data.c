@@ -138,8 +138,10 @@ static GfStatus add_label(GfJob *job, const cJSON *node, GfDiags *diags)
     const char *name = NULL;
 
     GF_TRY(gf_json_as_string(&job->doc, node, "a label", &name, diags));
-    if (!*name || strpbrk(name, "\r\n"))
-        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE, "a label is a text without line breaks");
+    bool lines = job->data.generate.given || job->data.format.kind == GF_DATA_TEXT;
+    if (!*name || strpbrk(name, lines ? "\r\n;" : "\r\n"))
+        return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_VALUE, "a label is a text without line breaks%s",
+                       lines ? " and semicolons" : "");
     for (size_t i = 0; i < job->data.label_count; i++) {
         if (strcmp(job->data.labels[i], name) == 0)
             return gf_fail(diags, gf_json_loc(&job->doc, node), GF_ERR_NAME, "the label '%s' stands twice", name);
