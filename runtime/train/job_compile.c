@@ -54,7 +54,10 @@ static GfStatus open_data(Compile *c)
 
     if (status == GF_OK || (status == GF_ERR_IO && c->job->data.label_count))
         return GF_OK;
-    return open_corpus(c, c->diags); /* again, to say what is wrong */
+    status = open_corpus(c, c->diags); /* again, to say what is wrong */
+    if (status == GF_ERR_IO)
+        gf_note(c->diags, "the job names no \"labels\": the data tells what they are");
+    return status;
 }
 
 static GfStatus load_data(Compile *c)
