@@ -12,6 +12,7 @@
     X(train, "train the variants of a job and compare them")                                                           \
     X(eval, "evaluate a trained model on data")                                                                        \
     X(report, "write a page about trained variants: scores, curves, settings")                                         \
+    X(export, "write a trained model for transformers or peft, adapters merged or not")                                \
     X(inspect, "show what a checkpoint or another file holds")                                                         \
     X(opt, "run passes over text IR")                                                                                  \
     X(passes, "list the passes, or describe one")                                                                      \

@@ -2,6 +2,7 @@
 #include "frontend/cli/cli.h"
 #include "frontend/cli/options.h"
 #include "frontend/cli/train_options.h"
+#include "runtime/io/file.h"
 #include "runtime/train/history.h"
 #include "runtime/train/run.h"
 
@@ -17,13 +18,19 @@ static const GfOptionSpec option_list[] = {
     {"batch-size", "N", "examples a batch (default: 32)"},
     {"device", "NAME", "cpu, cuda or cuda:N (default: GRAFT_DEVICE, a CUDA device if there is one, else cpu)"},
     {"threads", "N", "threads of the CPU (default: GRAFT_THREADS, or one a processor)"},
+    {"logits", "FILE", "write label and logits of every example, a JSON line each"},
+    {"base", "DIR", "the base of an adapter (default: the folder that the adapter names)"},
+    {"model", "FILE", "the model file (default: the run's own, or graft's for the model_type)"},
 };
 
 static const GfCommandSpec spec = {
     .name = "eval",
     .arguments = "RUN_DIR",
-    .about = "Evaluates a model that `graft train` has saved.",
-    .more = "RUN_DIR is output_dir/<variant> of a job.  Precision, recall and F1 are weighted by class.\n",
+    .about = "Evaluates a model that `graft train`, transformers or peft has saved.",
+    .more = "RUN_DIR is output_dir/<variant> of a job, or a folder that save_pretrained has written: a model\n"
+            "(config.json, model.safetensors or shards with an index) or a LoRA adapter (adapter_config.json,\n"
+            "adapter_model.safetensors), with a vocabulary; such a one needs --data.  Classes without names are\n"
+            "LABEL_0, LABEL_1, ...  Precision, recall and F1 are weighted by class.\n",
     .least = 1,
     .most = 1,
     .options = option_list,
@@ -92,11 +99,9 @@ static GfStatus open_device(Eval *e)
 
 static GfStatus compile(Eval *e)
 {
-    const GfModel *m = &e->run.model;
-    GfStoreSource source = {
-        .checkpoint = e->run.weights, .prefix = m->prefix, .renames = m->renames, .rename_count = m->rename_count};
+    GfStoreSource source = gf_run_source(&e->run);
     GfStepsOptions options = {
-        .model = m,
+        .model = &e->run.model,
         .variant = &e->run.variant,
         .device = &e->device,
         .source = &source,
@@ -107,6 +112,42 @@ static GfStatus compile(Eval *e)
     return gf_steps_new(&e->steps, &options, e->diags);
 }
 
+/* {"label": 3, "logits": [-0.5, ...]}: nine digits tell every f32 from every other. */
+static GfStatus add_logits(void *self, const GfEvaluated *batch, const float *logits, size_t classes, GfDiags *diags)
+{
+    GfFileWriter *file = self;
+    GfArena scratch;
+    GfText text = {.arena = &scratch};
+
+    gf_arena_init(&scratch, NULL);
+    for (int32_t i = 0; i < batch->seqs; i++) {
+        gf_text_add(&text, "{\"label\": %d, \"logits\": [", batch->labels[i]);
+        for (size_t k = 0; k < classes; k++)
+            gf_text_add(&text, "%s%.9g", k ? ", " : "", (double)*logits++);
+        gf_text_add(&text, "]}\n");
+    }
+    GfStatus status = scratch.failed ? gf_fail_memory(diags) : gf_file_add(file, gf_text_str(&text), text.length);
+    gf_arena_free(&scratch);
+    return status;
+}
+
+static GfStatus run_all(Eval *e, GfEvaluator *evaluator, GfEvaluation *result)
+{
+    const char *path = gf_options_value(e->options, "logits");
+    GfFileWriter file;
+
+    if (!path)
+        return gf_evaluate(evaluator, e->steps.evaluate.exec, result, e->diags);
+    GfStatus status = gf_file_begin(&file, path, e->diags);
+    evaluator->hook = (GfLogitsHook){.take = add_logits, .self = &file};
+    if (status == GF_OK)
+        status = gf_evaluate(evaluator, e->steps.evaluate.exec, result, e->diags);
+    if (status == GF_OK)
+        return gf_file_commit(&file);
+    gf_file_abandon(&file);
+    return status;
+}
+
 static GfStatus evaluate(Eval *e)
 {
     GfEvaluator evaluator;
@@ -114,7 +155,7 @@ static GfStatus evaluate(Eval *e)
     GfText text = {.arena = e->arena};
 
     GF_TRY(gf_evaluator_init(&evaluator, e->arena, &e->data, e->batch_size, e->diags));
-    GfStatus status = gf_evaluate(&evaluator, e->steps.evaluate.exec, &result, e->diags);
+    GfStatus status = run_all(e, &evaluator, &result);
     if (status != GF_OK) {
         gf_note(e->diags, "variant %s, in %s", e->run.variant.name, e->options->arguments[0]);
         return status;
@@ -126,9 +167,12 @@ static GfStatus evaluate(Eval *e)
 
 static GfStatus run_eval(Eval *e)
 {
+    GfRunOptions options = {.base = gf_options_value(e->options, "base"),
+                            .model = gf_options_value(e->options, "model")};
+
     GF_TRY(parse_batch_size(e));
     GF_TRY(open_device(e));
-    GF_TRY(gf_run_open(&e->run, e->options->arguments[0], e->diags));
+    GF_TRY(gf_run_open(&e->run, e->options->arguments[0], &options, e->diags));
     GF_TRY(load_data(e));
     GF_TRY(compile(e));
     return evaluate(e);

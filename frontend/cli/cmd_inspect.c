@@ -7,11 +7,11 @@
 #include "frontend/cli/options.h"
 #include "frontend/graph/model.h"
 #include "runtime/io/file.h"
+#include "runtime/io/folder.h"
 #include "runtime/io/hf_config.h"
-#include "runtime/io/safetensors.h"
+#include "runtime/io/weights.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static const GfCommandSpec spec = {
     .name = "inspect",
@@ -205,6 +205,22 @@ static GfStatus inspect_safetensors(const char *path, GfArena *arena, GfDiags *d
     return status;
 }
 
+/* Every shard, once index and shards agree. */
+static GfStatus inspect_index(const char *path, GfArena *arena, GfDiags *diags)
+{
+    GfWeights weights;
+    GfStatus status = GF_OK;
+
+    GF_TRY(gf_weights_open(&weights, path, diags));
+    printf("%s: safetensors in %zu files\n", path, weights.count);
+    for (size_t i = 0; i < weights.count && status == GF_OK; i++) {
+        printf("%s:\n", weights.files[i].path);
+        status = print_safetensors(&weights.files[i], arena, diags);
+    }
+    gf_weights_close(&weights);
+    return status;
+}
+
 static GfStatus print_hf_config(const char *path, GfArena *arena, GfDiags *diags)
 {
     GfHfConfig config;
@@ -225,7 +241,12 @@ static GfStatus print_hf_config(const char *path, GfArena *arena, GfDiags *diags
 /* A folder: whatever of a checkpoint is in it. */
 static GfStatus inspect_folder(const char *path, GfArena *arena, GfDiags *diags)
 {
-    static const char *const weights[] = {"model.safetensors", "adapter_model.safetensors"};
+    static const struct {
+        const char *name;
+        GfStatus (*inspect)(const char *path, GfArena *arena, GfDiags *diags);
+    } weights[] = {{"model.safetensors", inspect_safetensors},
+                   {"model.safetensors.index.json", inspect_index},
+                   {"adapter_model.safetensors", inspect_safetensors}};
     bool found = false;
     const char *config = gf_path_join(arena, path, "config.json");
 
@@ -234,11 +255,11 @@ static GfStatus inspect_folder(const char *path, GfArena *arena, GfDiags *diags)
         GF_TRY(print_hf_config(config, arena, diags));
     }
     for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
-        const char *file = gf_path_join(arena, path, weights[i]);
+        const char *file = gf_path_join(arena, path, weights[i].name);
         if (!file || !gf_file_exists(file))
             continue;
         found = true;
-        GF_TRY(inspect_safetensors(file, arena, diags));
+        GF_TRY(weights[i].inspect(file, arena, diags));
     }
     if (arena->failed)
         return gf_fail_memory(diags);
@@ -250,12 +271,6 @@ static GfStatus inspect_folder(const char *path, GfArena *arena, GfDiags *diags)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 static bool ends_with(const char *text, const char *tail)
 {
     size_t n = strlen(text), m = strlen(tail);
@@ -264,10 +279,12 @@ static bool ends_with(const char *text, const char *tail)
 
 static GfStatus inspect(const char *path, GfArena *arena, GfDiags *diags)
 {
-    if (is_folder(path))
+    if (gf_folder_exists(path))
         return inspect_folder(path, arena, diags);
     if (ends_with(path, ".safetensors"))
         return inspect_safetensors(path, arena, diags);
+    if (ends_with(path, ".safetensors.index.json"))
+        return inspect_index(path, arena, diags);
     if (ends_with(path, ".gfc") || gf_job_file_is(path))
         return gf_inspect_job(path, arena, diags);
     if (ends_with(path, ".gir"))

@@ -297,8 +297,8 @@ static GfStatus load_variants(GfJob *job, const cJSON *own, GfDiags *diags)
 
 static GfStatus check_keys(const GfJob *job, GfDiags *diags)
 {
-    static const char *const keys[] = {"job",  "about",    "model",    "checkpoint", "tokenizer", "config",
-                                       "data", "variants", "training", "seeds",      "device",    "threads"};
+    static const char *const keys[] = {"job",  "about",    "model",    "checkpoint", "base",   "tokenizer", "config",
+                                       "data", "variants", "training", "seeds",      "device", "threads"};
 
     GF_TRY(gf_kind_check(&job->doc, GF_KIND_JOB, diags));
     if (!gf_json_find(&job->doc, job->doc.root, "model") && !gf_json_find(&job->doc, job->doc.root, "data"))
@@ -318,6 +318,7 @@ static GfStatus read_words(GfJob *job, GfDiags *diags)
     GF_TRY(gf_json_get_int_in(doc, root, "threads", GF_OPTIONAL, 0, 1024, &job->threads, diags));
     GF_TRY(gf_job_path(job, root, "model", GF_REQUIRED, "", &job->model, diags));
     GF_TRY(gf_job_path(job, root, "checkpoint", GF_OPTIONAL, "", &job->checkpoint, diags));
+    GF_TRY(gf_job_path(job, root, "base", GF_OPTIONAL, "", &job->base, diags));
     return gf_job_path(job, root, "tokenizer", GF_OPTIONAL, "", &job->tokenizer, diags);
 }
 

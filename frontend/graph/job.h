@@ -3,7 +3,9 @@
  *   {
  *     "job": "emotion",                        its name; the file's by default
  *     "model": "../bert.json",
- *     "checkpoint": "bert-base-uncased",       a folder; absent: weights are drawn from the seed
+ *     "checkpoint": "bert-base-uncased",       a folder, of a model or of a PEFT adapter; absent: weights are
+ *                                              drawn from the seed
+ *     "base": "bert-base-uncased",             an adapter's base; absent: the one it names
  *     "tokenizer": "vocab.txt",                a file or folder; absent: the checkpoint's folder
  *     "config": {"hidden_dropout_prob": 0},    laid over the model's config
  *     "data": {
@@ -85,6 +87,7 @@ typedef struct GfJob {
     const char *name, *about;
     const char *model;
     const char *checkpoint; /* NULL: weights are drawn from the seed */
+    const char *base;       /* of a checkpoint that is an adapter; NULL: as it says itself */
     const char *tokenizer;  /* NULL: the checkpoint's */
     const cJSON *config;    /* in doc, or NULL: a source of gf_model_load */
     GfJobData data;

@@ -18,7 +18,8 @@ static GfStatus add_name(GfNames *names, const GfJson *doc, const cJSON *node, G
     return GF_OK;
 }
 
-GfStatus gf_names_read(GfNames *names, GfArena *arena, const GfJson *doc, const cJSON *node, GfDiags *diags)
+static GfStatus read_names(GfNames *names, GfArena *arena, const GfJson *doc, const cJSON *node, int most,
+                           GfDiags *diags)
 {
     bool list = cJSON_IsArray(node);
     int size = list ? cJSON_GetArraySize(node) : node ? 1 : 0;
@@ -27,8 +28,8 @@ GfStatus gf_names_read(GfNames *names, GfArena *arena, const GfJson *doc, const 
     if (node && !list && !cJSON_IsString(node))
         return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "expected a name or a list of names, found %s",
                        gf_json_type_name(node));
-    if (size > GF_NAMES_MAX)
-        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "at most %d names, found %d", GF_NAMES_MAX, size);
+    if (size > most)
+        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "at most %d names, found %d", most, size);
     names->items = GF_NEW_ARRAY(arena, const char *, (size_t)size + 1);
     names->nodes = GF_NEW_ARRAY(arena, const cJSON *, (size_t)size + 1);
     if (!names->items || !names->nodes)
@@ -36,6 +37,11 @@ GfStatus gf_names_read(GfNames *names, GfArena *arena, const GfJson *doc, const 
     for (const cJSON *item = list ? node->child : node; item; item = list ? item->next : NULL)
         GF_TRY(add_name(names, doc, item, diags));
     return GF_OK;
+}
+
+GfStatus gf_names_read(GfNames *names, GfArena *arena, const GfJson *doc, const cJSON *node, GfDiags *diags)
+{
+    return read_names(names, arena, doc, node, GF_NAMES_MAX, diags);
 }
 
 GfStatus gf_names_check_unique(const GfNames *names, const GfJson *doc, const char *what, GfDiags *diags)
@@ -56,7 +62,7 @@ GfStatus gf_patterns_read(const char **patterns, GfArena *arena, const GfJson *d
     GfText text = {.arena = arena};
     GfNames names;
 
-    GF_TRY(gf_names_read(&names, arena, doc, node, diags));
+    GF_TRY(read_names(&names, arena, doc, node, GF_PATTERNS_MAX, diags));
     for (size_t i = 0; i < names.count; i++) {
         if (names.items[i][strspn(names.items[i], allowed)])
             return gf_fail(diags, gf_json_loc(doc, names.nodes[i]), GF_ERR_VALUE,

@@ -13,7 +13,7 @@ typedef struct GfNames {
     size_t count;
 } GfNames;
 
-enum { GF_NAMES_MAX = 64 };
+enum { GF_NAMES_MAX = 64, GF_PATTERNS_MAX = 4096 };
 
 /* Read a string or an array of strings; NULL is an empty list.  In `arena`, the
  * strings are the document's.
@@ -25,7 +25,7 @@ GfStatus gf_names_check_unique(const GfNames *names, const GfJson *doc, const ch
 
 /* Read a list of patterns ("classifier.*") as one text, separated by spaces, in
  * `arena`; "" for NULL.  Letters, digits and "_.-*?" make a pattern.
- * Errors: GF_ERR_VALUE. */
+ * Errors: GF_ERR_VALUE something else, more than GF_PATTERNS_MAX. */
 GfStatus gf_patterns_read(const char **patterns, GfArena *arena, const GfJson *doc, const cJSON *node, GfDiags *diags);
 
 enum { GF_WORD_MAX = 64 };

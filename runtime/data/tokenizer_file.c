@@ -45,7 +45,7 @@ static GfStatus read_config(GfTokenizer *t, const char *path, GfDiags *diags)
     return status;
 }
 
-void gf_tokenizer_config_print(GfText *text, const GfTokenizer *t, size_t max_length)
+void gf_tokenizer_config_print(GfText *text, const GfTokenizer *t, size_t max_length, bool types)
 {
     const GfNormalizer *n = &t->normalizer;
 
@@ -57,6 +57,8 @@ void gf_tokenizer_config_print(GfText *text, const GfTokenizer *t, size_t max_le
         gf_text_add(text, ",\n  \"tokenize_chinese_chars\": false");
     if (max_length)
         gf_text_add(text, ",\n  \"model_max_length\": %zu", max_length);
+    gf_text_add(text, ",\n  \"model_input_names\": [\"input_ids\", %s\"attention_mask\"]",
+                types ? "\"token_type_ids\", " : "");
     gf_text_add(text, "\n}\n");
 }
 

@@ -21,7 +21,8 @@ typedef struct GfTokenizerFile {
 GfStatus gf_tokenizer_open(GfTokenizer *tokenizer, const char *path, GfArena *arena, GfTokenizerFile *file,
                            GfDiags *diags);
 
-/* The tokenizer_config.json that gf_tokenizer_open reads as this tokenizer. */
-void gf_tokenizer_config_print(GfText *text, const GfTokenizer *tokenizer, size_t max_length);
+/* The tokenizer_config.json that gf_tokenizer_open reads as this tokenizer; `types`: of
+ * a model that takes token types. */
+void gf_tokenizer_config_print(GfText *text, const GfTokenizer *tokenizer, size_t max_length, bool types);
 
 #endif

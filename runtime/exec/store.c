@@ -23,7 +23,7 @@ void gf_store_free(GfStore *s)
     for (size_t i = 0; i < s->block_count; i++)
         gf_memory_unmap(&s->blocks[i]);
     gf_memory_unmap(&s->memory);
-    gf_safetensors_close(&s->file);
+    gf_weights_close(&s->weights);
     gf_arena_free(&s->arena);
     *s = (GfStore){0};
 }
@@ -100,7 +100,38 @@ GfStatus gf_store_declare(GfStore *s, const GfProgram *program, GfDiags *diags)
     return GF_OK;
 }
 
+static GfTensorDecl describe_param(const GfNode *n)
+{
+    const char *init = gf_attr_s(n, "init");
+
+    return (GfTensorDecl){.kind = GF_TENSOR_PARAM,
+                          .name = n->label,
+                          .type = n->results[0].type,
+                          .frozen = n->frozen,
+                          .init = init ? init : "",
+                          .std = gf_attr_f(n, "std")};
+}
+
+GfStatus gf_store_declare_params(GfStore *s, const GfGraph *graph, GfDiags *diags)
+{
+    for (const GfNode *n = graph->first; n; n = n->next) {
+        if (n->op != GF_OP_PARAM)
+            continue;
+        GfTensorDecl d = describe_param(n);
+        GF_TRY(declare(s, &d, diags));
+    }
+    return GF_OK;
+}
+
 /* ---- finding a parameter in a checkpoint ---- */
+
+/* A checkpoint, or an adapter, while its tensors are given to parameters. */
+typedef struct Finder {
+    const GfStore *store;
+    const GfStoreSource *source;
+    bool *taken; /* of the adapter's tensors */
+    GfArena *scratch;
+} Finder;
 
 /* `name` with its ending changed back to an old one, or NULL. */
 static const char *old_name(GfArena *scratch, const GfRename *rename, const char *name)
@@ -112,33 +143,60 @@ static const char *old_name(GfArena *scratch, const GfRename *rename, const char
     return gf_arena_printf(scratch, "%.*s%s", (int)(length - ending), name, rename->from);
 }
 
-static const GfStTensor *find_renamed(const GfSafetensors *file, GfArena *scratch, const GfStoreSource *source,
-                                      const char *name)
+static const GfStTensor *find_renamed(const Finder *f, const char *name)
 {
-    const GfStTensor *found = gf_safetensors_find(file, name);
+    const GfWeights *weights = &f->store->weights;
+    const GfStTensor *found = gf_weights_find(weights, name);
 
-    for (size_t i = 0; i < source->rename_count && !found; i++) {
-        const char *old = old_name(scratch, &source->renames[i], name);
-        found = old ? gf_safetensors_find(file, old) : NULL;
+    for (size_t i = 0; i < f->source->rename_count && !found; i++) {
+        const char *old = old_name(f->scratch, &f->source->renames[i], name);
+        found = old ? gf_weights_find(weights, old) : NULL;
     }
     return found;
 }
 
 /* The tensor of a parameter, by its name, an old form of it, or either without the prefix. */
-static const GfStTensor *find_in_file(const GfSafetensors *file, GfArena *scratch, const GfStoreSource *source,
-                                      const char *name)
+static const GfStTensor *find_in_weights(const Finder *f, const char *name)
 {
-    size_t prefix = strlen(source->prefix);
-    const GfStTensor *found = find_renamed(file, scratch, source, name);
+    size_t prefix = strlen(f->source->prefix);
+    const GfStTensor *found = find_renamed(f, name);
 
-    if (!found && prefix && !strncmp(name, source->prefix, prefix))
-        found = find_renamed(file, scratch, source, name + prefix);
+    if (!found && prefix && !strncmp(name, f->source->prefix, prefix))
+        found = find_renamed(f, name + prefix);
     return found;
 }
 
+static const GfStTensor *find_in_adapter(const Finder *f, const char *name)
+{
+    const GfAdapter *adapter = f->source->adapter;
+    const GfStTensor *found = adapter ? gf_adapter_find(adapter, f->scratch, name) : NULL;
+
+    if (found)
+        f->taken[found - adapter->file.tensors] = true;
+    return found;
+}
+
+/* An adapter's tensor that nobody takes belongs to another model, or to other targets. */
+static GfStatus check_taken(const Finder *f, GfDiags *diags)
+{
+    const GfSafetensors *file = f->source->adapter ? &f->source->adapter->file : NULL;
+
+    for (size_t i = 0; file && i < file->count; i++) {
+        if (f->taken[i])
+            continue;
+        gf_fail(diags, (GfLoc){.file = file->path}, GF_ERR_TENSOR, "tensor '%s' is of no parameter of the model",
+                file->tensors[i].name);
+        gf_note(diags, "the adapter's base and targets must be those that it was trained with");
+        return GF_ERR_TENSOR;
+    }
+    return GF_OK;
+}
+
+/* An adapter that is there is there whole. */
 static bool may_lack(const GfStoreSource *source, const char *name)
 {
-    return source->fresh && (gf_match(source->fresh, name) || gf_match(adapter_patterns, name));
+    bool is_new = !source->adapter && gf_match(adapter_patterns, name);
+    return source->fresh && (gf_match(source->fresh, name) || is_new);
 }
 
 /* ---- places ---- */
@@ -150,6 +208,13 @@ static bool shape_is(const GfStTensor *t, const GfType *type)
     for (size_t i = 0; i < t->rank && same; i++)
         same = t->shape[i] == type->dims[i].size;
     return same;
+}
+
+/* The file of a tensor: one of the checkpoint's, else the adapter's. */
+static const GfSafetensors *file_of(const GfStore *s, const GfStoreSource *source, const GfStTensor *t)
+{
+    const GfSafetensors *file = gf_weights_file(&s->weights, t);
+    return file ? file : &source->adapter->file;
 }
 
 /* Reports the difference as gf_safetensors_expect does. */
@@ -191,28 +256,37 @@ static GfStatus fail_missing(const GfStoreSource *source, const Missing *m, GfDi
     return GF_ERR_TENSOR;
 }
 
-/* Decide for each parameter where its values come from: found[i] or its initializer. */
-static GfStatus find_sources(GfStore *s, const GfStoreSource *source, const GfStTensor **found, GfArena *scratch,
-                             GfDiags *diags)
+/* Where a parameter's values come from: a tensor, or NULL for its initializer. */
+static GfStatus find_source(const Finder *f, GfStoreTensor *t, const GfStTensor **found, GfDiags *diags)
 {
-    Missing missing = {.names = {.arena = scratch}};
+    *found = find_in_adapter(f, t->name);
+    t->adapted = *found != NULL;
+    if (!*found && f->source->checkpoint)
+        *found = find_in_weights(f, t->name);
+    t->fresh = !*found;
+    if (!*found)
+        return GF_OK;
+    t->mapped = !t->adapted && can_stay(t, *found) ? *found : NULL;
+    return check_shape(file_of(f->store, f->source, *found), *found, &t->type, diags);
+}
+
+static GfStatus find_sources(GfStore *s, const Finder *f, const GfStTensor **found, GfDiags *diags)
+{
+    Missing missing = {.names = {.arena = f->scratch}};
 
     for (size_t i = 0; i < s->count; i++) {
         GfStoreTensor *t = &s->tensors[i];
         if (t->kind != GF_TENSOR_PARAM)
             continue;
-        found[i] = source->checkpoint ? find_in_file(&s->file, scratch, source, t->name) : NULL;
-        t->fresh = !found[i];
+        GF_TRY(find_source(f, t, &found[i], diags));
         s->fresh_count += t->fresh;
-        if (found[i])
-            GF_TRY(check_shape(&s->file, found[i], &t->type, diags));
-        else if (source->checkpoint && !may_lack(source, t->name))
+        if (t->fresh && f->source->checkpoint && !may_lack(f->source, t->name))
             note_missing(&missing, t->name);
-        t->mapped = found[i] && can_stay(t, found[i]) ? found[i] : NULL;
     }
-    if (scratch->failed)
+    if (f->scratch->failed)
         return gf_fail_memory(diags);
-    return missing.count ? fail_missing(source, &missing, diags) : GF_OK;
+    GF_TRY(missing.count ? fail_missing(f->source, &missing, diags) : GF_OK);
+    return check_taken(f, diags);
 }
 
 static int64_t room_of(const GfStoreTensor *t)
@@ -248,10 +322,11 @@ static void initialize(const GfStoreTensor *t, uint64_t seed)
 }
 
 /* The file's pages go as soon as they are copied: the model is never in memory twice. */
-static GfStatus copy_from_file(GfStore *s, const GfStoreTensor *t, const GfStTensor *found, GfDiags *diags)
+static GfStatus copy_from_file(const GfSafetensors *file, const GfStoreTensor *t, const GfStTensor *found,
+                               GfDiags *diags)
 {
-    GF_TRY(gf_safetensors_read_f32(&s->file, found, t->data, diags));
-    gf_safetensors_release(&s->file, found);
+    GF_TRY(gf_safetensors_read_f32(file, found, t->data, diags));
+    gf_safetensors_release(file, found);
     return GF_OK;
 }
 
@@ -262,7 +337,7 @@ static GfStatus fill_values(GfStore *s, const GfStoreSource *source, const GfStT
         if (t->kind != GF_TENSOR_PARAM || t->mapped)
             continue;
         if (found[i])
-            GF_TRY(copy_from_file(s, t, found[i], diags));
+            GF_TRY(copy_from_file(file_of(s, source, found[i]), t, found[i], diags));
         else
             initialize(t, source->seed);
     }
@@ -272,12 +347,15 @@ static GfStatus fill_values(GfStore *s, const GfStoreSource *source, const GfStT
 static GfStatus fill(GfStore *s, const GfStoreSource *source, GfArena *scratch, GfDiags *diags)
 {
     const GfStTensor **found = GF_NEW_ARRAY(scratch, const GfStTensor *, s->count + 1);
+    size_t adapter_count = source->adapter ? source->adapter->file.count : 0;
+    Finder f = {
+        .store = s, .source = source, .taken = GF_NEW_ARRAY(scratch, bool, adapter_count + 1), .scratch = scratch};
 
-    if (!found)
+    if (scratch->failed)
         return gf_fail_memory(diags);
     if (source->checkpoint)
-        GF_TRY(gf_safetensors_open(&s->file, source->checkpoint, diags));
-    GF_TRY(find_sources(s, source, found, scratch, diags));
+        GF_TRY(gf_weights_open(&s->weights, source->checkpoint, diags));
+    GF_TRY(find_sources(s, &f, found, diags));
     GF_TRY(place_tensors(s, diags));
     return fill_values(s, source, found, diags);
 }
@@ -292,72 +370,12 @@ GfStatus gf_store_fill(GfStore *s, const GfStoreSource *source, GfDiags *diags)
     return status;
 }
 
-/* ---- what is new ---- */
-
-/* Up to the last dot, with it. */
-static size_t module_length(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    return dot ? (size_t)(dot - name) + 1 : 0;
-}
-
-static bool share_module(const GfStoreTensor *a, const GfStoreTensor *b)
-{
-    size_t length = module_length(a->name);
-    return length && length == module_length(b->name) && !strncmp(a->name, b->name, length);
-}
-
-/* Whether all of the parameters beside `t` are new. */
-static bool whole_module_is_fresh(const GfStore *s, const GfStoreTensor *t)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (s->tensors[i].kind == GF_TENSOR_PARAM && !s->tensors[i].fresh && share_module(&s->tensors[i], t))
-            return false;
-    return module_length(t->name) > 0;
-}
-
-/* "*.lora_A" for an adapter, "bert.pooler.dense.*" for a part that is wholly new, else the name. */
-static const char *fresh_pattern(const GfStore *s, const GfStoreTensor *t, GfArena *scratch)
-{
-    int length = (int)module_length(t->name);
-
-    if (gf_match(adapter_patterns, t->name))
-        return gf_arena_printf(scratch, "*.%s", t->name + length);
-    if (whole_module_is_fresh(s, t))
-        return gf_arena_printf(scratch, "%.*s*", length, t->name);
-    return t->name;
-}
-
-static bool is_among(const char *word, const char *const *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(word, list[i]))
-            return true;
-    return false;
-}
-
-void gf_store_list_fresh(const GfStore *s, GfText *text)
-{
-    const char **seen = GF_NEW_ARRAY(text->arena, const char *, s->count + 1);
-    size_t count = 0;
-
-    for (size_t i = 0; i < s->count && seen; i++) {
-        if (!s->tensors[i].fresh)
-            continue;
-        const char *pattern = fresh_pattern(s, &s->tensors[i], text->arena);
-        if (!pattern || is_among(pattern, seen, count))
-            continue;
-        gf_text_add(text, "%s%s", count ? ", " : "", pattern);
-        seen[count++] = pattern;
-    }
-}
-
 /* ---- later ---- */
 
 void gf_store_release(const GfStore *s, const GfStoreTensor *t)
 {
     if (t->mapped)
-        gf_safetensors_release(&s->file, t->mapped);
+        gf_safetensors_release(gf_weights_file(&s->weights, t->mapped), t->mapped);
 }
 
 GfStatus gf_store_pull(GfStore *s, GfDiags *diags)
@@ -410,36 +428,3 @@ GfStatus gf_store_add_packed(GfStore *s, const GfPacked *packed, GfDiags *diags)
 }
 
 /* ---- saving ---- */
-
-static GfStatus list_params(const GfStore *s, GfArena *scratch, GfStTensor **out, size_t *count)
-{
-    GfStTensor *list = GF_NEW_ARRAY(scratch, GfStTensor, s->count + 1);
-
-    *count = 0;
-    for (size_t i = 0; i < s->count && list; i++) {
-        const GfStoreTensor *t = &s->tensors[i];
-        if (t->kind != GF_TENSOR_PARAM)
-            continue;
-        int64_t *shape = GF_NEW_ARRAY(scratch, int64_t, GF_MAX_RANK);
-        for (uint32_t k = 0; k < t->type.rank && shape; k++)
-            shape[k] = t->type.dims[k].size;
-        list[(*count)++] =
-            (GfStTensor){.name = t->name, .dtype = GF_ST_F32, .rank = t->type.rank, .shape = shape, .data = t->data};
-    }
-    *out = list;
-    return scratch->failed ? GF_ERR_MEMORY : GF_OK;
-}
-
-GfStatus gf_store_save(GfStore *s, const char *path, GfDiags *diags)
-{
-    GfArena scratch;
-    GfStTensor *list;
-    size_t count;
-
-    GF_TRY(gf_store_pull(s, diags));
-    gf_arena_init(&scratch, s->arena.allocator);
-    GfStatus status = list_params(s, &scratch, &list, &count);
-    status = status == GF_OK ? gf_safetensors_write(path, list, count, NULL, 0, diags) : gf_fail_memory(diags);
-    gf_arena_free(&scratch);
-    return status;
-}

@@ -10,7 +10,8 @@
 #include "codegen/codegen.h"
 #include "frontend/graph/model.h"
 #include "runtime/device/memory.h"
-#include "runtime/io/safetensors.h"
+#include "runtime/io/adapter.h"
+#include "runtime/io/weights.h"
 
 typedef struct GfStoreTensor {
     const char *name;
@@ -23,6 +24,7 @@ typedef struct GfStoreTensor {
     bool frozen;              /* in every program that declares it */
     bool updated;             /* some program writes it */
     bool fresh;               /* a parameter that was initialized, not loaded */
+    bool adapted;             /* a parameter that came from an adapter */
     const GfStTensor *mapped; /* lies in the checkpoint's pages, which nobody writes; else NULL */
     float *data;              /* NULL until the store is filled; of programs on a device: see gf_store_pull */
 } GfStoreTensor;
@@ -50,8 +52,8 @@ struct GfStore {
     GfArena arena;
     GfStoreTensor *tensors; /* in order of declaration */
     size_t count, capacity;
-    GfMemory memory;    /* of all tensors that are not mapped */
-    GfSafetensors file; /* open while tensors lie in it */
+    GfMemory memory;   /* of all tensors that are not mapped */
+    GfWeights weights; /* open while tensors lie in it */
     size_t fresh_count;
     GfPacked *packed;
     size_t packed_count, packed_capacity;
@@ -62,9 +64,10 @@ struct GfStore {
 
 /* Where parameters come from.  All is borrowed for the call. */
 typedef struct GfStoreSource {
-    const char *checkpoint;  /* a .safetensors file; NULL: every parameter is initialized */
-    const char *prefix;      /* that names in the file may lack: "bert."; "" for none */
-    const GfRename *renames; /* old endings of names */
+    const char *checkpoint;   /* for gf_weights_open; NULL: every parameter is initialized */
+    const GfAdapter *adapter; /* what it has goes before the checkpoint's; NULL: none */
+    const char *prefix;       /* that names in the file may lack: "bert."; "" for none */
+    const GfRename *renames;  /* old endings of names */
     size_t rename_count;
     const char *fresh; /* patterns of names that the file may lack, and adapters (*.lora_A, *.lora_B); NULL: none */
     uint64_t seed;     /* of initializers */
@@ -78,10 +81,14 @@ void gf_store_free(GfStore *store);
  * constant sizes, an unknown initializer. */
 GfStatus gf_store_declare(GfStore *store, const GfProgram *program, GfDiags *diags);
 
+/* The params of a graph, for those who only want their values. */
+GfStatus gf_store_declare_params(GfStore *store, const GfGraph *graph, GfDiags *diags);
+
 /* Allocate all tensors and give them values.  Once.  F16, BF16, F64 become f32;
  * F32 parameters that no program writes stay in the file's pages.
  * Errors: GF_ERR_TENSOR a parameter that the checkpoint lacks, or of another
- * shape or dtype; what gf_safetensors_open reports. */
+ * shape or dtype; a tensor of the adapter that is no parameter's; what
+ * gf_weights_open reports. */
 GfStatus gf_store_fill(GfStore *store, const GfStoreSource *source, GfDiags *diags);
 
 GfStoreTensor *gf_store_find(const GfStore *store, const char *name); /* or NULL */
@@ -104,8 +111,5 @@ GfStatus gf_store_add_packed(GfStore *store, const GfPacked *packed, GfDiags *di
  * Errors: GF_ERR_DEVICE. */
 GfStatus gf_store_pull(GfStore *store, GfDiags *diags);
 GfStatus gf_store_push(const GfStore *store, GfDiags *diags);
-
-/* Pull, and write all parameters, in order of declaration, as F32. */
-GfStatus gf_store_save(GfStore *store, const char *path, GfDiags *diags);
 
 #endif

@@ -87,6 +87,12 @@ GfStatus gf_folder_probe(const char *path, GfLoc loc, GfDiags *diags)
 
 /* ---- listing ---- */
 
+bool gf_folder_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

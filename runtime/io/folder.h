@@ -1,4 +1,4 @@
-/* folder.h -- folders: made, listed, renamed, removed. */
+/* folder.h -- folders: made, listed, renamed, removed, and written all at once. */
 #ifndef GF_RUNTIME_IO_FOLDER_H
 #define GF_RUNTIME_IO_FOLDER_H
 
@@ -11,6 +11,9 @@ GfStatus gf_folder_make(const char *path, GfLoc loc, GfDiags *diags);
 /* The same, and write a file to it and remove it again.
  * Errors, at `loc`: GF_ERR_IO. */
 GfStatus gf_folder_probe(const char *path, GfLoc loc, GfDiags *diags);
+
+/* Whether there is a folder under this name, or a link to one. */
+bool gf_folder_exists(const char *path);
 
 typedef struct GfFolder {
     const char **names; /* sorted by byte; without "." and ".." */
@@ -30,5 +33,30 @@ GfStatus gf_folder_remove(const char *path, GfDiags *diags);
 
 /* Bring the names in a folder to the disk.  Errors: GF_ERR_IO. */
 GfStatus gf_folder_sync(const char *path, GfDiags *diags);
+
+/* A folder on its way: written under another name beside its own, brought to the
+ * disk, renamed.  An error or a killed process leave what was there as it was.
+ *
+ *   GfFolderWriter w;
+ *   GF_TRY(gf_folder_begin(&w, path, overwrite, diags));
+ *   status = ... files in w.temporary ...
+ *   return gf_folder_end(&w, status);
+ */
+typedef struct GfFolderWriter {
+    GfArena arena; /* of the paths */
+    const char *path, *temporary;
+    bool replaces; /* there is a folder at `path` */
+    GfDiags *diags;
+} GfFolderWriter;
+
+/* overwrite: a folder that stands at `path` may be replaced, if it is empty or a
+ * model's: plain files, one of them config.json or adapter_config.json, and perhaps
+ * a folder `base` of such files.  On error nothing needs ending.
+ * Errors, at `path`: GF_ERR_IO it exists, or cannot be written. */
+GfStatus gf_folder_begin(GfFolderWriter *writer, const char *path, bool overwrite, GfDiags *diags);
+
+/* With GF_OK make the new folder the folder, else remove it; returns the status,
+ * or the error that came of it.  Then `writer` holds nothing. */
+GfStatus gf_folder_end(GfFolderWriter *writer, GfStatus status);
 
 #endif

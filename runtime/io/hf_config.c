@@ -263,10 +263,12 @@ static void add_label2id(ConfigWriter *w)
 }
 
 /* Keys that the saved model states itself.  num_labels follows from id2label, and a
- * contrary one makes transformers throw the names away. */
+ * contrary one makes transformers throw the names away; dtype is what newer versions
+ * call torch_dtype, which all read. */
 static bool is_replaced(const char *key)
 {
-    static const char *const keys[] = {"architectures", "id2label", "label2id", "num_labels", "problem_type"};
+    static const char *const keys[] = {"architectures", "id2label", "label2id",   "num_labels",
+                                       "problem_type",  "dtype",    "torch_dtype"};
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(key, keys[i]) == 0)
@@ -280,10 +282,6 @@ static void add_base(ConfigWriter *w, const GfJson *base)
     for (const cJSON *entry = base->root->child; entry; entry = entry->next) {
         if (is_replaced(entry->string))
             continue;
-        if (strcmp(entry->string, "torch_dtype") == 0 || strcmp(entry->string, "dtype") == 0) {
-            add_string(w, entry->string, "float32");
-            continue;
-        }
         begin_key(w, entry->string);
         gf_json_print(&w->text, base, entry, INDENT);
     }
@@ -291,13 +289,14 @@ static void add_base(ConfigWriter *w, const GfJson *base)
 
 static void add_config(ConfigWriter *w, const GfJson *base)
 {
-    const char *problem = w->save->problem_type;
+    const char *problem = w->save->problem_type, *dtype = w->save->dtype;
 
     add_architectures(w);
     if (base)
         add_base(w, base);
     else
         add_string(w, "model_type", "bert");
+    add_string(w, "torch_dtype", dtype ? dtype : "float32");
     if (w->save->label_count > 0) {
         add_id2label(w);
         add_label2id(w);

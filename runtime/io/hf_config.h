@@ -38,11 +38,11 @@ typedef struct GfHfConfigSave {
     const char *const *labels;
     size_t label_count;
     const char *problem_type; /* NULL: "single_label_classification" */
+    const char *dtype;        /* of the weights; NULL: "float32" */
 } GfHfConfigSave;
 
 /* Write the keys of `base` (NULL: of a bare {"model_type": "bert"}) with the classes
- * and the above in their place, all at once.  Weights are saved as f32: a dtype of
- * the base becomes "float32".  Errors: GF_ERR_IO, GF_ERR_MEMORY, GF_ERR_LABEL a class twice. */
+ * and the above in their place, all at once.  Errors: GF_ERR_IO, GF_ERR_MEMORY, GF_ERR_LABEL a class twice. */
 GfStatus gf_hf_config_write(const char *path, const GfJson *base, const GfHfConfigSave *save, GfDiags *diags);
 
 #endif

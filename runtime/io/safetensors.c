@@ -1,6 +1,8 @@
 /* safetensors.c -- see safetensors.h. */
 #include "runtime/io/safetensors.h"
 
+#include "runtime/io/convert.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -379,50 +381,6 @@ void gf_safetensors_release(const GfSafetensors *file, const GfStTensor *tensor)
 
 /* ---- converting ---- */
 
-static float float_of_bits(uint32_t bits)
-{
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* IEEE 754 binary16.  A subnormal is its fraction times 2^-24, exact in f32. */
-static float float_of_half(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
-
-    if (exponent == 0) {
-        float magnitude = (float)fraction * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    if (exponent == 31)
-        return float_of_bits(sign | 0x7f800000 | fraction << 13);
-    return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
-}
-
-static double load(GfStDType dtype, const unsigned char *p)
-{
-    uint16_t half;
-    float single;
-    double wide;
-
-    switch (dtype) {
-    case GF_ST_F64:
-        memcpy(&wide, p, sizeof wide);
-        return wide;
-    case GF_ST_F32:
-        memcpy(&single, p, sizeof single);
-        return single;
-    case GF_ST_F16:
-        memcpy(&half, p, sizeof half);
-        return float_of_half(half);
-    default: /* GF_ST_BF16, the upper half of an f32 */
-        memcpy(&half, p, sizeof half);
-        return float_of_bits((uint32_t)half << 16);
-    }
-}
-
 static GfStatus check_float(const GfSafetensors *file, const GfStTensor *t, GfDiags *diags)
 {
     if (t->dtype == GF_ST_F32 || t->dtype == GF_ST_F16 || t->dtype == GF_ST_BF16 || t->dtype == GF_ST_F64)
@@ -441,7 +399,7 @@ GfStatus gf_safetensors_read_f32(const GfSafetensors *file, const GfStTensor *te
         return GF_OK;
     }
     for (size_t i = 0, step = dtypes[tensor->dtype].size; i < tensor->count; i++)
-        out[i] = (float)load(tensor->dtype, p + i * step);
+        out[i] = (float)gf_st_load(tensor->dtype, p + i * step);
     return GF_OK;
 }
 
@@ -451,7 +409,7 @@ GfStatus gf_safetensors_read_f64(const GfSafetensors *file, const GfStTensor *te
 
     GF_TRY(check_float(file, tensor, diags));
     for (size_t i = 0, step = dtypes[tensor->dtype].size; i < tensor->count; i++)
-        out[i] = load(tensor->dtype, p + i * step);
+        out[i] = gf_st_load(tensor->dtype, p + i * step);
     return GF_OK;
 }
 
@@ -535,8 +493,27 @@ static GfStatus make_header(GfText *text, const char *path, const GfStTensor *te
     return GF_OK;
 }
 
-static GfStatus write_file(const char *path, const GfText *header, const GfStTensor *tensors, size_t count,
-                           GfDiags *diags)
+/* Tensors without data, one after the other, in a buffer as large as the largest. */
+static GfStatus add_filled(GfFileWriter *w, GfArena *arena, const GfStTensor *tensors, size_t count,
+                           const GfStSource *source, GfDiags *diags)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < count; i++)
+        most = !tensors[i].data && tensors[i].size > most ? tensors[i].size : most;
+    void *buffer = gf_arena_alloc(arena, most + 1);
+    if (!buffer)
+        return gf_fail_memory(diags);
+    for (size_t i = 0; i < count; i++) {
+        if (!tensors[i].data && tensors[i].size)
+            GF_TRY(source->fill(source->self, i, buffer, diags));
+        gf_file_add(w, tensors[i].data ? tensors[i].data : buffer, tensors[i].size);
+    }
+    return GF_OK;
+}
+
+static GfStatus write_file(GfArena *arena, const char *path, const GfText *header, const GfStTensor *tensors,
+                           size_t count, const GfStSource *source, GfDiags *diags)
 {
     uint64_t length = header->length;
     GfFileWriter w;
@@ -544,13 +521,15 @@ static GfStatus write_file(const char *path, const GfText *header, const GfStTen
     gf_file_begin(&w, path, diags);
     gf_file_add(&w, &length, sizeof length);
     gf_file_add(&w, header->data, header->length);
-    for (size_t i = 0; i < count; i++)
-        gf_file_add(&w, tensors[i].data, tensors[i].size);
-    return gf_file_commit(&w);
+    GfStatus status = add_filled(&w, arena, tensors, count, source, diags);
+    if (status == GF_OK)
+        return gf_file_commit(&w);
+    gf_file_abandon(&w);
+    return status;
 }
 
 static GfStatus write_in(GfArena *arena, const char *path, const GfStTensor *tensors, size_t count,
-                         const GfStMeta *metadata, size_t metadata_count, GfDiags *diags)
+                         const GfStMeta *metadata, size_t metadata_count, const GfStSource *source, GfDiags *diags)
 {
     GfText header = {.arena = arena};
     GfStTensor *list = NULL;
@@ -558,7 +537,18 @@ static GfStatus write_in(GfArena *arena, const char *path, const GfStTensor *ten
     GF_TRY(measure_all(arena, path, tensors, count, &list, diags));
     GF_TRY(check_names(arena, path, list, count, diags));
     GF_TRY(make_header(&header, path, list, count, metadata, metadata_count, diags));
-    return write_file(path, &header, list, count, diags);
+    return write_file(arena, path, &header, list, count, source, diags);
+}
+
+GfStatus gf_safetensors_write_from(const char *path, const GfStTensor *tensors, size_t count, const GfStSource *source,
+                                   GfDiags *diags)
+{
+    GfArena scratch;
+
+    gf_arena_init(&scratch, diags ? diags->arena.allocator : NULL);
+    GfStatus status = write_in(&scratch, path, tensors, count, NULL, 0, source, diags);
+    gf_arena_free(&scratch);
+    return status;
 }
 
 GfStatus gf_safetensors_write(const char *path, const GfStTensor *tensors, size_t count, const GfStMeta *metadata,
@@ -567,7 +557,7 @@ GfStatus gf_safetensors_write(const char *path, const GfStTensor *tensors, size_
     GfArena scratch;
 
     gf_arena_init(&scratch, diags ? diags->arena.allocator : NULL);
-    GfStatus status = write_in(&scratch, path, tensors, count, metadata, metadata_count, diags);
+    GfStatus status = write_in(&scratch, path, tensors, count, metadata, metadata_count, NULL, diags);
     gf_arena_free(&scratch);
     return status;
 }

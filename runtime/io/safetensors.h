@@ -100,4 +100,15 @@ void gf_safetensors_release(const GfSafetensors *file, const GfStTensor *tensor)
 GfStatus gf_safetensors_write(const char *path, const GfStTensor *tensors, size_t count, const GfStMeta *metadata,
                               size_t metadata_count, GfDiags *diags);
 
+/* Where the values of tensors without data come from: `fill` writes all `size`
+ * bytes of tensor `index` to `out`. */
+typedef struct GfStSource {
+    GfStatus (*fill)(void *self, size_t index, void *out, GfDiags *diags);
+    void *self;
+} GfStSource;
+
+/* The same, one tensor in memory at a time.  Errors also: those of `fill`. */
+GfStatus gf_safetensors_write_from(const char *path, const GfStTensor *tensors, size_t count, const GfStSource *source,
+                                   GfDiags *diags);
+
 #endif

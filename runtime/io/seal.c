@@ -42,21 +42,39 @@ static GfStatus add_file(GfText *text, const char *folder, const char *name, boo
     return GF_OK;
 }
 
+/* The files in `folder`/`inside` ("" or "base/"), and in the folders there. */
+static GfStatus add_files(GfText *text, const char *folder, const char *inside, bool *first, GfDiags *diags)
+{
+    const char *path = gf_path_join(text->arena, folder, inside);
+    GfFolder list;
+
+    GF_TRY(path ? gf_folder_list(&list, text->arena, path, diags) : gf_fail_memory(diags));
+    for (size_t i = 0; i < list.count; i++) {
+        const char *name = gf_arena_printf(text->arena, "%s%s", inside, list.names[i]);
+        const char *below = gf_arena_printf(text->arena, "%s/", name ? name : "");
+        const char *full = name ? gf_path_join(text->arena, folder, name) : NULL;
+        if (text->arena->failed)
+            return gf_fail_memory(diags);
+        if (strcmp(name, seal_name) == 0)
+            continue;
+        if (gf_folder_exists(full)) {
+            GF_TRY(add_files(text, folder, below, first, diags));
+            continue;
+        }
+        GF_TRY(add_file(text, folder, name, *first, diags));
+        *first = false;
+    }
+    return GF_OK;
+}
+
 static GfStatus write_in(GfArena *scratch, const char *folder, GfDiags *diags)
 {
     const char *path = gf_path_join(scratch, folder, seal_name);
     GfText text = {.arena = scratch};
-    GfFolder list;
     bool first = true;
 
-    GF_TRY(gf_folder_list(&list, scratch, folder, diags));
     gf_text_add(&text, "{\n  \"files\": {");
-    for (size_t i = 0; i < list.count; i++) {
-        if (strcmp(list.names[i], seal_name) == 0)
-            continue;
-        GF_TRY(add_file(&text, folder, list.names[i], first, diags));
-        first = false;
-    }
+    GF_TRY(add_files(&text, folder, "", &first, diags));
     gf_text_add(&text, "\n  }\n}\n");
     if (scratch->failed)
         return gf_fail_memory(diags);
@@ -95,12 +113,25 @@ static GfStatus check_content(const char *path, int64_t bytes, const char *crc, 
     return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_FORMAT, "damaged: checksum %s, %s was written", found, crc);
 }
 
+/* A path that stays in the folder: "config.json", "base/config.json". */
+static bool stays_inside(const char *name)
+{
+    for (const char *part = name;; part++) {
+        size_t length = strcspn(part, "/");
+        if (length == 0 || part[0] == '.')
+            return false;
+        part += length;
+        if (!*part)
+            return true;
+    }
+}
+
 static GfStatus check_file(const GfJson *doc, const cJSON *item, const char *folder, GfArena *scratch, GfDiags *diags)
 {
     const char *crc = NULL, *path = gf_path_join(scratch, folder, item->string);
     int64_t bytes = 0;
 
-    if (strchr(item->string, '/'))
+    if (!stays_inside(item->string))
         return gf_fail(diags, gf_json_key_loc(doc, item), GF_ERR_VALUE, "'%s' is no name of a file in this folder",
                        item->string);
     GF_TRY(gf_json_get_int_in(doc, item, "bytes", GF_REQUIRED, 0, INT64_MAX, &bytes, diags));

@@ -185,12 +185,14 @@ static GfStatus write_checkpoint(const char *run, const GfRunSave *what, GfArena
 {
     const char *path = gf_checkpoint_path(scratch, run, what->trainer->state.step);
     const char *in = path ? gf_arena_printf(scratch, "%s%s", path, partial) : NULL;
+    GfRunSave here = *what;
 
     if (!in)
         return gf_fail_memory(diags);
     GF_TRY(gf_folder_remove(in, diags));
     note_best(what->trainer, run, scratch);
-    GfStatus status = write_files(in, what, scratch, diags);
+    here.home = path;
+    GfStatus status = write_files(in, &here, scratch, diags);
     if (status == GF_OK && gf_file_exists(path))
         status = remove_one(path, scratch, diags);
     if (status == GF_OK)

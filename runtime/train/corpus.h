@@ -61,7 +61,7 @@ GfStatus gf_corpus_open(GfCorpus *corpus, const GfJob *job, GfDiags *diags);
 
 /* Tokenize everything.  On error the corpus still needs closing.
  *
- *   tokenizer  the checkpoint's (gf_tokenizer_open), for a job that names none; NULL: no checkpoint
+ *   tokenizer  the folder of the checkpoint's, for a job that names none; NULL: no checkpoint
  *
  * Errors: those of the tokenizer and the data sets, each with its place;
  * GF_ERR_VALUE a max_length that the model has no positions for, class weights

@@ -6,6 +6,7 @@
 
 GfStatus gf_evaluator_init(GfEvaluator *ev, GfArena *arena, const GfDataset *dataset, size_t batch_size, GfDiags *diags)
 {
+    ev->hook = (GfLogitsHook){0};
     GF_TRY(gf_batcher_init(&ev->batcher, arena, dataset, batch_size, diags));
     for (size_t i = 0; i < 2; i++) {
         ev->under_way[i].labels = GF_NEW_ARRAY(arena, int32_t, ev->batcher.max_seqs);
@@ -42,6 +43,14 @@ static GfStatus count_batch(GfEvaluator *ev, const GfEvaluated *batch, const flo
     return GF_OK;
 }
 
+static GfStatus take_logits(GfEvaluator *ev, const GfEvaluated *batch, const float *logits, GfDiags *diags)
+{
+    const GfLogitsHook *hook = &ev->hook;
+
+    GF_TRY(count_batch(ev, batch, logits, diags));
+    return hook->take ? hook->take(hook->self, batch, logits, ev->metrics.classes, diags) : GF_OK;
+}
+
 static GfStatus add_loss(double *sum, int32_t seqs, double loss, GfDiags *diags)
 {
     if (!isfinite(loss))
@@ -63,7 +72,7 @@ static GfStatus finish(GfEvaluator *ev, GfExec *exec, const GfEvaluated *under_w
 {
     GF_TRY(gf_exec_wait(exec, diags));
     GF_TRY(add_loss(sum, under_way->seqs, gf_exec_scalar(exec, "loss"), diags));
-    return count_batch(ev, under_way, gf_exec_output(exec, "logits"), diags);
+    return take_logits(ev, under_way, gf_exec_output(exec, "logits"), diags);
 }
 
 /* Batch after batch; where the device works on its own, the next is put in before the last is read. */

@@ -18,11 +18,18 @@ typedef struct GfEvaluated {
     int32_t *labels; /* [seqs] */
 } GfEvaluated;
 
+/* Who wants the logits [seqs, classes] of every batch, in the data set's order. */
+typedef struct GfLogitsHook {
+    GfStatus (*take)(void *self, const GfEvaluated *batch, const float *logits, size_t classes, GfDiags *diags);
+    void *self;
+} GfLogitsHook;
+
 /* What evaluating one data set needs, allocated once; the data set is borrowed. */
 typedef struct GfEvaluator {
     GfBatcher batcher;
     GfEvaluated under_way[2];
     GfMetrics metrics;
+    GfLogitsHook hook; /* take NULL: none; may be set after gf_evaluator_init */
 } GfEvaluator;
 
 GfStatus gf_evaluator_init(GfEvaluator *evaluator, GfArena *arena, const GfDataset *dataset, size_t batch_size,
@@ -30,7 +37,7 @@ GfStatus gf_evaluator_init(GfEvaluator *evaluator, GfArena *arena, const GfDatas
 
 /* Run all of the data set through `evaluate`, a program with outputs loss and
  * logits.  Keeps a confusion matrix, no logits.
- * Errors: GF_ERR_VALUE a loss that is not finite, a logit that is not a number. */
+ * Errors: GF_ERR_VALUE a loss that is not finite, a logit that is not a number; the hook's. */
 GfStatus gf_evaluate(GfEvaluator *evaluator, GfExec *evaluate, GfEvaluation *out, GfDiags *diags);
 
 #endif

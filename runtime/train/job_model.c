@@ -3,16 +3,33 @@
 
 #include "frontend/graph/job_pack.h"
 #include "runtime/io/file.h"
+#include "runtime/io/pretrained.h"
 #include "runtime/train/recipe.h"
 
 #include <string.h>
+
+/* An adapter may leave it to its base. */
+static GfStatus read_base_config(const GfJob *job, GfHfConfig *config, GfDiags *diags)
+{
+    GfLoc loc = gf_json_loc(&job->doc, gf_json_find(&job->doc, job->doc.root, "checkpoint"));
+    GfPretrained pretrained;
+
+    GF_TRY(gf_pretrained_open(&pretrained, job->checkpoint, job->base, loc, diags));
+    GfStatus status = gf_hf_config_read(config, pretrained.config, diags);
+    gf_pretrained_close(&pretrained);
+    return status;
+}
 
 GfStatus gf_job_read_config(const GfJob *job, GfArena *arena, GfHfConfig *config, GfDiags *diags)
 {
     if (!job->checkpoint)
         return GF_OK;
     const char *path = gf_path_join(arena, job->checkpoint, "config.json");
-    return path ? gf_hf_config_read(config, path, diags) : gf_fail_memory(diags);
+    const char *adapter = gf_path_join(arena, job->checkpoint, GF_ADAPTER_CONFIG);
+    if (!path || !adapter)
+        return gf_fail_memory(diags);
+    bool elsewhere = !gf_file_exists(path) && gf_file_exists(adapter);
+    return elsewhere ? read_base_config(job, config, diags) : gf_hf_config_read(config, path, diags);
 }
 
 static GfStatus load(const GfJob *job, const GfModelOptions *options, GfModel *model, GfDiags *diags)

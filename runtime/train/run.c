@@ -1,6 +1,7 @@
 /* run.c -- reading the folder of a trained model; see run.h. */
 #include "runtime/train/run.h"
 
+#include "frontend/graph/builtin.h"
 #include "runtime/data/generate.h"
 #include "runtime/data/holdout.h"
 
@@ -11,35 +12,124 @@ static const char *path_in(GfRun *r, const char *folder, const char *name)
     return gf_path_join(&r->arena, folder, name);
 }
 
-static GfStatus check_folder(GfRun *r, const char *folder, const char **record, GfDiags *diags)
+/* The folder's record, or, where transformers or peft wrote it, its config. */
+static GfStatus read_record(GfRun *r, const char *folder, GfDiags *diags)
 {
-    *record = path_in(r, folder, "graft.json");
-    if (!*record)
+    const char *record = path_in(r, folder, "graft.json");
+
+    if (!record)
         return gf_fail_memory(diags);
-    if (gf_file_exists(*record))
+    r->own = gf_file_exists(record);
+    return r->own ? gf_json_read_file(&r->doc, record, diags) : GF_OK;
+}
+
+static GfStatus check_folder(GfRun *r, const char *folder, GfDiags *diags)
+{
+    const char *config = path_in(r, folder, "config.json"), *adapter = path_in(r, folder, GF_ADAPTER_CONFIG);
+
+    if (r->arena.failed)
+        return gf_fail_memory(diags);
+    if (r->own || gf_file_exists(config) || gf_file_exists(adapter))
         return GF_OK;
     gf_fail(diags, (GfLoc){.file = folder}, GF_ERR_IO, "%s",
-            gf_file_exists(folder) ? "the folder has no graft.json" : "the folder does not exist");
+            gf_file_exists(folder) ? "the folder has no graft.json, config.json or " GF_ADAPTER_CONFIG
+                                   : "the folder does not exist");
     gf_note(diags, "`graft train` writes such a folder for each variant: output_dir/<variant>");
     return GF_ERR_IO;
 }
 
-static GfStatus read_model(GfRun *r, const char *folder, GfDiags *diags)
-{
-    const char *config = path_in(r, folder, "config.json"), *model = path_in(r, folder, "graft-model.json");
-    const char *variant = path_in(r, folder, "graft-variant.json");
+/* ---- model ---- */
 
-    r->weights = path_in(r, folder, "model.safetensors");
+static GfStatus load_model(GfRun *r, const char *file, size_t labels, GfDiags *diags)
+{
+    const GfJson *config = &r->config.doc;
+    GfConfigSource source = {.doc = config, .object = config->root, .foreign = true};
+    GfModelOptions options = {.sources = &source, .source_count = 1, .num_labels = (int64_t)labels};
+    const cJSON *type = gf_json_find(config, config->root, "model_type");
+
+    if (!file && r->own)
+        file = path_in(r, r->pretrained.folder, "graft-model.json");
     if (r->arena.failed)
         return gf_fail_memory(diags);
-    GF_TRY(gf_hf_config_read(&r->config, config, diags));
-    if (r->config.label_count == 0)
-        return gf_fail(diags, (GfLoc){.file = config}, GF_ERR_KEY, "has no classes (id2label)");
-    GfConfigSource source = {.doc = &r->config.doc, .object = r->config.doc.root, .foreign = true};
-    GfModelOptions options = {.sources = &source, .source_count = 1, .num_labels = (int64_t)r->config.label_count};
-    GF_TRY(gf_model_load(&r->model, model, &options, diags));
-    return gf_variant_load(&r->variant, variant, NULL, 0, diags);
+    return file ? gf_model_load(&r->model, file, &options, diags)
+                : gf_builtin_load(&r->model, r->config.model_type, gf_json_loc(config, type), &options, diags);
 }
+
+/* The name of the weight whose product the logits are; NULL: they are none. */
+static const char *head_of(const GfGraph *g)
+{
+    const GfNode *ret = gf_graph_return(g);
+
+    for (uint32_t i = 0; i < ret->operand_count; i++) {
+        const GfNode *n = gf_operand(ret, i)->node;
+        if (strcmp(ret->outputs[i], "logits") == 0 && n->op == GF_OP_LINEAR)
+            return gf_operand(n, 1)->node->label;
+    }
+    return NULL;
+}
+
+/* An adapter brings the classifier that its base does not know of: its rows are the classes. */
+static size_t count_classes(GfRun *r)
+{
+    const char *head = r->pretrained.has_adapter ? head_of(r->model.graph) : NULL;
+    const GfStTensor *t = head ? gf_adapter_find(&r->pretrained.adapter, &r->arena, head) : NULL;
+
+    if (t && t->rank == 2 && t->shape[0] > 0 && t->shape[0] <= GF_JOB_LABELS_MAX)
+        return (size_t)t->shape[0];
+    return (size_t)gf_config_i(&r->model.config, "num_labels", 0);
+}
+
+static GfStatus name_classes(GfRun *r, GfDiags *diags)
+{
+    const char **labels = GF_NEW_ARRAY(&r->arena, const char *, r->labels.count + 1);
+
+    for (size_t i = 0; i < r->labels.count && labels; i++)
+        labels[i] = gf_arena_printf(&r->arena, "LABEL_%zu", i);
+    r->labels.names = labels;
+    return r->arena.failed ? gf_fail_memory(diags) : GF_OK;
+}
+
+/* What config.json names, or LABEL_0, LABEL_1 ... as transformers does. */
+static GfStatus read_model(GfRun *r, const GfRunOptions *o, GfDiags *diags)
+{
+    const char *path = r->pretrained.config;
+
+    GF_TRY(gf_hf_config_read(&r->config, path, diags));
+    if (r->own && r->config.label_count == 0)
+        return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_KEY, "has no classes (id2label)");
+    GF_TRY(load_model(r, o->model, r->config.label_count, diags));
+    r->labels = (GfLabels){.names = r->config.labels, .count = count_classes(r)};
+    if (r->labels.count == r->config.label_count)
+        return GF_OK;
+    gf_model_close(&r->model);
+    GF_TRY(load_model(r, o->model, r->labels.count, diags));
+    return name_classes(r, diags);
+}
+
+static GfStatus read_variant(GfRun *r, GfDiags *diags)
+{
+    static const char frozen[] = "{\"variant\": \"full\", \"freeze\": [\"*\"]}";
+    const char *adapted = r->pretrained.adapter.variant;
+
+    if (r->own) {
+        const char *path = path_in(r, r->pretrained.folder, "graft-variant.json");
+        return path ? gf_variant_load(&r->variant, path, NULL, 0, diags) : gf_fail_memory(diags);
+    }
+    if (adapted)
+        return gf_variant_load_text(&r->variant, GF_ADAPTER_CONFIG, adapted, strlen(adapted), diags);
+    return gf_variant_load_text(&r->variant, "config.json", frozen, strlen(frozen), diags);
+}
+
+GfStoreSource gf_run_source(const GfRun *r)
+{
+    return (GfStoreSource){.checkpoint = r->pretrained.weights,
+                           .adapter = r->pretrained.has_adapter ? &r->pretrained.adapter : NULL,
+                           .prefix = r->model.prefix,
+                           .renames = r->model.renames,
+                           .rename_count = r->model.rename_count};
+}
+
+/* ---- opening ---- */
 
 /* A text is no longer than the model has positions for. */
 static GfStatus read_max_length(GfRun *r, const GfModelLimits *limits, GfDiags *diags)
@@ -60,7 +150,6 @@ static GfStatus read_data(GfRun *r, GfDiags *diags)
 {
     const cJSON *data = NULL;
 
-    r->labels = (GfLabels){.names = r->config.labels, .count = r->config.label_count};
     if (r->labels.count == 1) /* as transformers has it */
         r->labels.problem = GF_PROBLEM_REGRESSION;
     GF_TRY(gf_problem_read(&r->labels.problem, &r->config.doc, r->config.doc.root, diags));
@@ -71,27 +160,30 @@ static GfStatus read_data(GfRun *r, GfDiags *diags)
     return gf_json_get_int_in(&r->doc, data, "seed", GF_OPTIONAL, 0, UINT32_MAX, &r->seed, diags);
 }
 
-static GfStatus open(GfRun *r, const char *folder, GfDiags *diags)
+static GfStatus open(GfRun *r, const char *folder, const GfRunOptions *o, GfDiags *diags)
 {
-    const char *record;
     GfTokenizerFile vocab;
 
-    GF_TRY(check_folder(r, folder, &record, diags));
-    GF_TRY(gf_json_read_file(&r->doc, record, diags));
-    GF_TRY(read_model(r, folder, diags));
+    GF_TRY(read_record(r, folder, diags));
+    GF_TRY(check_folder(r, folder, diags));
+    GF_TRY(gf_pretrained_open(&r->pretrained, folder, o->base, (GfLoc){.file = folder}, diags));
+    GF_TRY(read_model(r, o, diags));
+    GF_TRY(read_variant(r, diags));
     GF_TRY(read_data(r, diags));
     r->limits = gf_model_limits(r->model.graph);
     GF_TRY(read_max_length(r, &r->limits, diags));
-    GF_TRY(gf_tokenizer_open(&r->tokenizer, folder, &r->arena, &vocab, diags));
+    GF_TRY(gf_tokenizer_open(&r->tokenizer, r->pretrained.tokenizer, &r->arena, &vocab, diags));
     r->has_tokenizer = true;
     return gf_limits_check_vocab(&r->limits, &r->tokenizer, vocab.path, diags);
 }
 
-GfStatus gf_run_open(GfRun *r, const char *folder, GfDiags *diags)
+GfStatus gf_run_open(GfRun *r, const char *folder, const GfRunOptions *options, GfDiags *diags)
 {
+    static const GfRunOptions none = {0};
+
     *r = (GfRun){0};
     gf_arena_init(&r->arena, diags->arena.allocator);
-    GfStatus status = open(r, folder, diags);
+    GfStatus status = open(r, folder, options ? options : &none, diags);
     if (status != GF_OK)
         gf_run_close(r);
     return status;
@@ -104,6 +196,7 @@ void gf_run_close(GfRun *r)
     gf_variant_close(&r->variant);
     gf_model_close(&r->model);
     gf_hf_config_close(&r->config);
+    gf_pretrained_close(&r->pretrained);
     gf_json_close(&r->doc);
     gf_arena_free(&r->arena);
     *r = (GfRun){0};
@@ -181,7 +274,11 @@ GfStatus gf_run_split(GfRun *r, GfSplit split, GfDataset *dataset, GfDiags *diag
         gf_json_get_string(&r->doc, data, gf_split_names[divided ? GF_SPLIT_TRAIN : split], GF_OPTIONAL, &path, diags));
     if (path)
         return divided ? part(r, path, split, dataset, diags) : gf_run_file(r, path, dataset, diags);
-    gf_fail(diags, gf_json_loc(&r->doc, data), GF_ERR_VALUE, "the job had no %s split", gf_split_names[split]);
+    if (r->own)
+        gf_fail(diags, gf_json_loc(&r->doc, data), GF_ERR_VALUE, "the job had no %s split", gf_split_names[split]);
+    else
+        gf_fail(diags, (GfLoc){.file = r->pretrained.folder}, GF_ERR_VALUE,
+                "no graft.json says which data the model was trained beside");
     gf_note(diags, "--data FILE evaluates any file of labelled texts");
     return GF_ERR_VALUE;
 }

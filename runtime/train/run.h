@@ -1,6 +1,9 @@
-/* run.h -- the folder of a trained model, which `graft eval` reads.
+/* run.h -- the folder of a trained model: what `graft train` writes, and what
+ * `graft eval` and `graft export` read.
  *
- *   model.safetensors       every parameter of the graph, adapters included, f32
+ *   model.safetensors       every parameter, f32; or, for a LoRA variant, an adapter of PEFT:
+ *   adapter_config.json, adapter_model.safetensors
+ *   base/                   the adapter's base, where no checkpoint is it (model_save.h)
  *   config.json             sizes and classes, as transformers has them
  *   tokenizer.json or vocab.txt, tokenizer_config.json
  *   trainer_state.json      the log of the training
@@ -8,6 +11,9 @@
  *   graft.json              what follows, and where the data is
  *   graft-model.json        the graph
  *   graft-variant.json      what trained
+ *
+ * A folder without graft.json is one that transformers or peft has written: its
+ * graph is that of its model_type, its classes are config.json's, and it has no data.
  */
 #ifndef GF_RUNTIME_TRAIN_RUN_H
 #define GF_RUNTIME_TRAIN_RUN_H
@@ -15,6 +21,7 @@
 #include "frontend/graph/job.h"
 #include "frontend/graph/model.h"
 #include "runtime/io/hf_config.h"
+#include "runtime/io/pretrained.h"
 #include "runtime/train/corpus.h"
 #include "runtime/train/history.h"
 
@@ -24,6 +31,8 @@ typedef struct GfRunSave {
     const GfVariant *variant;
     const GfModel *model;
     const GfHfConfig *config; /* the checkpoint's; NULL: none */
+    const char *base;         /* the checkpoint's folder, an adapter's base; NULL: none */
+    const char *home;         /* where the folder will stand; NULL: where it is written */
     const GfCorpus *corpus;
     GfStore *store;
     const GfHistory *history;
@@ -36,13 +45,14 @@ GfStatus gf_run_save(const char *folder, const GfRunSave *what, GfDiags *diags);
 /* A saved run, ready to be evaluated. */
 typedef struct GfRun {
     GfArena arena;
-    GfJson doc; /* graft.json */
+    bool own;   /* `graft train` has written it */
+    GfJson doc; /* graft.json; empty when it is not there */
+    GfPretrained pretrained;
     GfHfConfig config;
     GfModel model;
     GfVariant variant;
     GfTokenizer tokenizer;
     bool has_tokenizer;
-    const char *weights;
     size_t max_length;
     GfModelLimits limits;
     GfDataFormat format; /* of the files that it was trained with */
@@ -51,9 +61,17 @@ typedef struct GfRun {
     int64_t seed;
 } GfRun;
 
-/* On error nothing needs closing.  Errors: those of the files. */
-GfStatus gf_run_open(GfRun *run, const char *folder, GfDiags *diags);
+typedef struct GfRunOptions {
+    const char *base;  /* an adapter's base; NULL: as it says itself (pretrained.h) */
+    const char *model; /* a model file; NULL: the run's own, or graft's for the model_type */
+} GfRunOptions;
+
+/* options: NULL for none.  On error nothing needs closing.  Errors: those of the files. */
+GfStatus gf_run_open(GfRun *run, const char *folder, const GfRunOptions *options, GfDiags *diags);
 void gf_run_close(GfRun *run);
+
+/* Where the parameters of the run's graph come from; borrows the run. */
+GfStoreSource gf_run_source(const GfRun *run);
 
 /* The examples of a split that the run was trained beside, from where they were.
  * Errors: GF_ERR_VALUE the job had no such split; those of the data set. */

@@ -1,5 +1,6 @@
 /* run_save.c -- writing the folder of a trained model; see run.h. */
 #include "runtime/io/folder.h"
+#include "runtime/train/model_save.h"
 #include "runtime/train/run.h"
 #include "runtime/train/train_state.h"
 
@@ -35,55 +36,34 @@ static GfStatus write_tree(Save *s, const char *name, const GfJson *doc)
     return write_text(s, name, &text);
 }
 
-/* ---- config.json ---- */
+/* ---- weights ---- */
 
-/* Lay the model's sizes and choices over what the checkpoint's config.json said. */
-static GfStatus lay_over(Save *s, GfJson *doc)
+static GfStatus write_model(Save *s)
 {
-    const GfConfig *config = &s->what->model->config;
+    const GfRunSave *what = s->what;
+    GfModelSave model = {.model = what->model,
+                         .variant = what->variant,
+                         .config = what->config,
+                         .labels = what->corpus->labels.names,
+                         .label_count = what->corpus->labels.count,
+                         .problem_type = gf_problem_names[what->corpus->labels.problem],
+                         .store = what->store,
+                         .base = what->base,
+                         .home = what->home,
+                         .dtype = GF_ST_F32};
 
-    for (size_t i = 0; i < config->count; i++) {
-        GfText text = {.arena = s->scratch};
-        gf_config_add_value(&text, &config->values[i]);
-        GF_TRY(gf_json_set(doc, config->keys[i], gf_text_str(&text), s->diags));
-    }
-    return GF_OK;
-}
-
-static GfStatus read_base(Save *s, GfJson *doc)
-{
-    GfText text = {.arena = s->scratch};
-
-    if (s->what->config) {
-        gf_json_print(&text, &s->what->config->doc, s->what->config->doc.root, 0);
-    } else {
-        gf_text_add(&text, "{\"model_type\": ");
-        gf_json_quote(&text, s->what->model->model_type);
-        gf_text_add(&text, "}");
-    }
-    return gf_json_read_text(doc, "config.json", gf_text_str(&text), text.length, s->diags);
-}
-
-static GfStatus write_config(Save *s)
-{
-    const GfLabels *labels = &s->what->corpus->labels;
-    GfHfConfigSave extra = {.architecture = s->what->model->name,
-                            .labels = labels->names,
-                            .label_count = labels->count,
-                            .problem_type = gf_problem_names[labels->problem]};
-    const char *path = gf_path_join(s->scratch, s->folder, "config.json");
-    GfJson doc;
-
-    GF_TRY(read_base(s, &doc));
-    GfStatus status = lay_over(s, &doc);
-    if (status == GF_OK)
-        status = path ? gf_hf_config_write(path, &doc, &extra, s->diags) : gf_fail_memory(s->diags);
-    gf_json_close(&doc);
-    return status;
+    return gf_model_save(s->folder, &model, s->diags);
 }
 
 /* ---- tokenizer ---- */
 
+static bool has_input(const GfGraph *g, const char *name)
+{
+    const GfNode *n = gf_find_name(g, name);
+    return n && n->op == GF_OP_INPUT;
+}
+
+/* DistilBERT takes no token types, and transformers passes on what the tokenizer makes. */
 static GfStatus write_tokenizer(Save *s)
 {
     const GfCorpus *c = s->what->corpus;
@@ -91,7 +71,7 @@ static GfStatus write_tokenizer(Save *s)
 
     if (!c->has_tokenizer)
         return GF_OK;
-    gf_tokenizer_config_print(&text, &c->tokenizer, c->max_length);
+    gf_tokenizer_config_print(&text, &c->tokenizer, c->max_length, has_input(s->what->model->graph, "types"));
     GF_TRY(write_text(s, "tokenizer_config.json", &text));
     return write_text(s, c->vocab.json ? "tokenizer.json" : "vocab.txt", &c->vocab.text);
 }
@@ -162,13 +142,11 @@ static GfStatus write_record(Save *s)
 
 static GfStatus save(Save *s)
 {
-    const char *weights = gf_path_join(s->scratch, s->folder, "model.safetensors");
 
     if (s->scratch->failed)
         return gf_fail_memory(s->diags);
     GF_TRY(gf_folder_make(s->folder, (GfLoc){.file = s->folder}, s->diags));
-    GF_TRY(gf_store_save(s->what->store, weights, s->diags));
-    GF_TRY(write_config(s));
+    GF_TRY(write_model(s));
     GF_TRY(write_tokenizer(s));
     GF_TRY(gf_train_state_write(s->folder, s->what->trainer, s->what->history, s->diags));
     GF_TRY(write_tree(s, "graft-model.json", &s->what->model->doc));

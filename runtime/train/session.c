@@ -11,23 +11,23 @@
 
 /* ---- opening ---- */
 
-static GfStatus find_weights(GfSession *s, GfDiags *diags)
+static GfStatus open_pretrained(GfSession *s, GfDiags *diags)
 {
-    const char *folder = s->job->checkpoint;
+    const GfJob *job = s->job;
+    GfLoc loc = gf_json_loc(&job->doc, gf_json_find(&job->doc, job->doc.root, "checkpoint"));
 
-    if (!folder)
+    if (!job->checkpoint)
         return GF_OK;
-    s->weights = gf_path_join(&s->arena, folder, "model.safetensors");
-    if (!s->weights)
-        return gf_fail_memory(diags);
-    if (gf_file_exists(s->weights))
-        return GF_OK;
-    const cJSON *node = gf_json_find(&s->job->doc, s->job->doc.root, "checkpoint");
-    gf_fail(diags, gf_json_loc(&s->job->doc, node), GF_ERR_IO, "the checkpoint '%s' %s", folder,
-            gf_file_exists(folder) ? "has no model.safetensors" : "does not exist");
-    gf_note(diags, "a checkpoint is a folder with config.json, model.safetensors and vocab.txt; "
-                   "--set checkpoint=DIR names another one");
-    return GF_ERR_IO;
+    GF_TRY(gf_pretrained_open(&s->pretrained, job->checkpoint, job->base, loc, diags));
+    return gf_hf_config_read(&s->config, s->pretrained.config, diags);
+}
+
+/* A variant that starts from an adapter goes on with it. */
+static GfStatus check_adapter(const GfSession *s, GfDiags *diags)
+{
+    for (size_t i = 0; i < s->job->variant_count && s->pretrained.has_adapter; i++)
+        GF_TRY(gf_adapter_check_variant(&s->pretrained.adapter, &s->job->variants[i].variant, diags));
+    return GF_OK;
 }
 
 static GfStatus load_model(GfSession *s, GfDiags *diags)
@@ -178,12 +178,12 @@ static GfStatus open_device(GfSession *s, GfDiags *diags)
 
 static GfStatus open(GfSession *s, GfDiags *diags)
 {
-    GF_TRY(find_weights(s, diags));
-    GF_TRY(gf_job_read_config(s->job, &s->arena, &s->config, diags));
+    GF_TRY(open_pretrained(s, diags));
     GF_TRY(gf_job_check_files(s->job, diags));
     GF_TRY(gf_corpus_open(&s->corpus, s->job, diags));
     GF_TRY(load_model(s, diags));
-    GF_TRY(gf_corpus_load(&s->corpus, s->job->checkpoint, &s->limits, diags));
+    GF_TRY(check_adapter(s, diags));
+    GF_TRY(gf_corpus_load(&s->corpus, s->pretrained.tokenizer, &s->limits, diags));
     if (!s->options.dry_run)
         GF_TRY(probe_outputs(s, diags));
     GF_TRY(find_resumed(s, diags));
@@ -206,6 +206,7 @@ void gf_session_close(GfSession *s)
     gf_corpus_close(&s->corpus);
     gf_model_close(&s->model);
     gf_hf_config_close(&s->config);
+    gf_pretrained_close(&s->pretrained);
     gf_arena_free(&s->arena);
     *s = (GfSession){0};
 }

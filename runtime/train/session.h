@@ -12,6 +12,7 @@
 
 #include "frontend/graph/job.h"
 #include "runtime/io/hf_config.h"
+#include "runtime/io/pretrained.h"
 #include "runtime/train/corpus.h"
 #include "runtime/train/estimate.h"
 #include "runtime/train/history.h"
@@ -39,9 +40,9 @@ typedef struct GfSessionOptions {
 
 typedef struct GfSession {
     GfArena arena;
-    const GfJob *job;    /* borrowed */
-    GfHfConfig config;   /* the checkpoint's; not open without one */
-    const char *weights; /* the checkpoint's model.safetensors; NULL: drawn from the seed */
+    const GfJob *job;        /* borrowed */
+    GfPretrained pretrained; /* not open without one: weights are drawn from the seed */
+    GfHfConfig config;       /* the checkpoint's */
     GfModel model;
     GfModelLimits limits;
     GfCorpus corpus;

@@ -29,7 +29,8 @@ static const GfDataset *split_of(const GfSession *s, GfSplit split)
 
 static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
 {
-    return (GfStoreSource){.checkpoint = s->weights,
+    return (GfStoreSource){.checkpoint = s->pretrained.weights,
+                           .adapter = s->pretrained.has_adapter ? &s->pretrained.adapter : NULL,
                            .prefix = s->model.prefix,
                            .renames = s->model.renames,
                            .rename_count = s->model.rename_count,
@@ -181,6 +182,7 @@ static void describe_save(Run *run)
                             .variant = &run->variant->variant,
                             .model = &s->model,
                             .config = s->job->checkpoint ? &s->config : NULL,
+                            .base = s->pretrained.base,
                             .corpus = &s->corpus,
                             .store = &run->steps.store,
                             .history = &run->history,

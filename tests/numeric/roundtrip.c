@@ -43,7 +43,7 @@ static GfStatus open_test(Test *t, const char *folder)
 /* Compile the saved graph and evaluate it, as the command does. */
 static GfStatus evaluate_run(Test *t, GfRun *run, GfDataset *data, GfEvaluation *out)
 {
-    GfStoreSource source = {.checkpoint = run->weights, .prefix = run->model.prefix};
+    GfStoreSource source = gf_run_source(run);
     GfStepsOptions options = {.model = &run->model,
                               .variant = &run->variant,
                               .backend = t->session.backend,
@@ -65,7 +65,7 @@ static GfStatus read_back(Test *t, const char *folder, GfEvaluation *out)
     GfRun run;
     GfDataset data;
 
-    GF_TRY(gf_run_open(&run, folder, t->diags));
+    GF_TRY(gf_run_open(&run, folder, NULL, t->diags));
     GfStatus status = gf_run_split(&run, GF_SPLIT_TEST, &data, t->diags);
     if (status == GF_OK)
         status = evaluate_run(t, &run, &data, out);

@@ -234,20 +234,20 @@ static void put_file(const char *folder, const char *name, const char *text)
 /* Opens a run whose record and further tokens are these. */
 static void check_run(const char *record, const char *more_tokens, GfStatus want, const char *message)
 {
-    static const char *const names[] = {"graft.json", "graft-model.json", "graft-variant.json", "config.json",
-                                        "vocab.txt"};
+    static const char *const names[] = {"graft.json",  "graft-model.json", "graft-variant.json",
+                                        "config.json", "vocab.txt",        "model.safetensors"};
     char folder[] = "/tmp/graft-run-XXXXXX", vocab[512], path[256];
     GfDiags diags;
     GfRun run;
 
     assert_non_null(mkdtemp(folder));
     snprintf(vocab, sizeof vocab, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n%s", more_tokens);
-    const char *const texts[] = {record, base, "{}",
-                                 "{\"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\", \"3\": \"d\"}}", vocab};
+    const char *const texts[] = {
+        record, base, "{}", "{\"id2label\": {\"0\": \"a\", \"1\": \"b\", \"2\": \"c\", \"3\": \"d\"}}", vocab, ""};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         put_file(folder, names[i], texts[i]);
     gf_diags_init(&diags, NULL);
-    GfStatus status = gf_run_open(&run, folder, &diags);
+    GfStatus status = gf_run_open(&run, folder, NULL, &diags);
     if (status != want)
         gf_diags_print(&diags, stderr);
     assert_int_equal(status, want);

@@ -294,7 +294,7 @@ static void what_is_saved_opens_alike(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         GfText text = {.arena = &f->arena};
         GfTokenizer saved = {.normalizer = all[i]};
-        gf_tokenizer_config_print(&text, &saved, 64);
+        gf_tokenizer_config_print(&text, &saved, 64, true);
         put(f, "tokenizer_config.json", gf_text_str(&text));
         assert_int_equal(gf_tokenizer_open(&f->tokenizer, f->folder, &f->arena, &file, &f->diags), GF_OK);
         assert_memory_equal(&f->tokenizer.normalizer, &all[i], sizeof all[i]);
