@@ -43,9 +43,9 @@ TEXTS = ("i feel sad today", "glad and love", "i love this dog", "a walk", "rain
 
 
 def relative_error(got, want):
-    """Return |got - want| / |want|, in double."""
+    """Return |got - want| / |want|, in double; of a reference of zeros, |got|."""
     got, want = got.double(), want.double()
-    return ((got - want).norm() / want.norm()).item()
+    return ((got - want).norm() / (want.norm() or 1)).item()
 
 
 class Exchange:
@@ -55,7 +55,7 @@ class Exchange:
         self.graft, self.source, self.work = graft, pathlib.Path(source), pathlib.Path(work)
         self.passed = self.failed = 0
         self.data = self.work / "data.txt"
-        self.data.write_text("text;label\n" + "".join(f"{t};{LABELS[i % 3]}\n" for i, t in enumerate(TEXTS)))
+        self.data.write_text("text;label_name\n" + "".join(f"{t};{LABELS[i % 3]}\n" for i, t in enumerate(TEXTS)))
 
     def check(self, good, what):
         """Count one check, and say which one failed."""
@@ -69,7 +69,7 @@ class Exchange:
         error = relative_error(got, want) if got.shape == want.shape else float("inf")
         self.check(error <= tolerance, f"{what}: relative error {error:.2e}, shapes {got.shape}, {want.shape}")
         wrong = want.clone()
-        wrong.view(-1)[0] += 10 * tolerance * want.norm()
+        wrong.view(-1)[0] += 10 * tolerance * (want.norm() or 1)
         self.check(relative_error(wrong, want) > tolerance, f"{what}: the planted wrong answer passes")
 
     def run(self, *arguments):
@@ -223,6 +223,8 @@ def read_adapters(x):
     for kind in MODELS:
         base = x.work / f"{kind}-f32"
         for name in ADAPTERS:
+            if kind == "distilbert" and name == "all-linear":
+                continue  # peft itself cannot: modules_to_save "classifier" is "pre_classifier" too
             what = f"{kind} adapter {name}"
             model = make_adapter(kind, name, base)
             folder = x.work / f"{kind}-adapter-{name}"
@@ -242,7 +244,7 @@ def compare_merged(x, folder, model, what):
     x.check(set(got) == set(want), f"{what}: the merged names")
     for name in set(got) & set(want):
         x.close(got[name], want[name], MERGE_TOLERANCE, f"{what}: merged {name}")
-    loaded = type(model).from_pretrained(folder).eval()
+    loaded = type(model).from_pretrained(folder, dtype=torch.float32).eval()
     x.close(peer_logits(loaded, folder), peer_logits(model, folder), LOGITS_TOLERANCE, f"{what}: the peer's merged model")
 
 
@@ -260,7 +262,7 @@ def read_elsewhere(x):
         model.save_pretrained(folder)
         x.compare_logits(folder, want, f"adapter of {base}", *options)
     named, x.data = x.data, x.work / "numbered.txt"
-    x.data.write_text("text;label\n" + "".join(f"{t};LABEL_{i % 3}\n" for i, t in enumerate(TEXTS)))
+    x.data.write_text("text;label_name\n" + "".join(f"{t};LABEL_{i % 3}\n" for i, t in enumerate(TEXTS)))
     x.compare_logits(folder, want, "adapter of a base without classes", "--base", bare)
     x.data = named
 
@@ -297,9 +299,10 @@ def write_job(x, kind, checkpoint, rslora):
 def load_peer(folder, kind):
     """Load what graft saved as a user does: a model, or an adapter over its base."""
     if not (folder / "adapter_config.json").exists():
-        return MODELS[kind].from_pretrained(folder).eval()
+        return MODELS[kind].from_pretrained(folder, dtype=torch.float32).eval()
     base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-    model = MODELS[kind].from_pretrained(base, num_labels=len(LABELS), ignore_mismatched_sizes=True)
+    model = MODELS[kind].from_pretrained(base, num_labels=len(LABELS), ignore_mismatched_sizes=True,
+                                         dtype=torch.float32)
     return peft.PeftModel.from_pretrained(model, folder).eval()
 
 
@@ -343,7 +346,7 @@ def write_models(x):
 
 def export_all(x, folder, kind, what, saved):
     """Exports as they are, narrowed and merged."""
-    for dtype in ("f32", "bf16", "f16"):
+    for dtype in ("f32", "bf16", "f16") if folder.name in ("full", "lora") else ("f32",):
         out = x.work / "exported"
         x.check(x.run("export", folder, "-o", out, "--dtype", dtype, "--overwrite") is not None, f"{what}: export")
         got = compare_saved(x, out, kind, f"{what}, exported as {dtype}")
