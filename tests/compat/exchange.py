@@ -369,7 +369,7 @@ def continue_training(x):
                "lora": {"targets": TARGETS["bert"], "r": 4, "alpha": 8}}
     (x.work / "lora.json").write_text(json.dumps(variant))
     for steps, learning_rate in ((1, 1e-30), (8, 0.01)):
-        done = x.run("train", "job.json", "--set", "variants=lora", "--set", f"training.max_steps={steps}",
+        done = x.run("train", "job.json", "--overwrite", "--set", "variants=lora", "--set", f"training.max_steps={steps}",
                      "--set", f"training.learning_rate={learning_rate}")
         x.check(done is not None, "training goes on from an adapter")
         saved = compare_saved(x, results / "lora", "bert", f"continued for {steps} steps")
