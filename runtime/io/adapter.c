@@ -203,7 +203,7 @@ static void add_word(Words *w, const char *word)
         w->items[w->count++] = word;
 }
 
-static GfStatus name_tensors(GfAdapter *a, Words *adapted, Words *saved, GfDiags *diags)
+static GfStatus list_adapted(GfAdapter *a, Words *adapted, GfDiags *diags)
 {
     for (size_t i = 0; i < a->file.count; i++) {
         const GfStTensor *t = &a->file.tensors[i];
@@ -213,9 +213,10 @@ static GfStatus name_tensors(GfAdapter *a, Words *adapted, Words *saved, GfDiags
             return gf_fail_memory(diags);
         if (!module)
             return gf_fail(diags, file_loc(a), GF_ERR_NAME, "'%s' is no tensor of a LoRA adapter", t->name);
-        if (is_lora(name))
-            GF_TRY(check_pair(a, &a->arena, name, t, diags));
-        add_word(is_lora(name) ? adapted : saved, module);
+        if (!is_lora(name))
+            continue;
+        GF_TRY(check_pair(a, &a->arena, name, t, diags));
+        add_word(adapted, module);
     }
     if (adapted->count)
         return GF_OK;
@@ -261,18 +262,12 @@ static GfStatus read_targets(GfAdapter *a, const Words *adapted, Words *targets,
     return gf_fail(diags, gf_json_loc(&a->config, list), GF_ERR_VALUE, "no target has tensors in %s", GF_ADAPTER_FILE);
 }
 
-static void add_words(GfText *text, const Words *words, const char *ending)
+/* Nothing but the adapters trains: what else they bring is found by its name. */
+static void write_variant(GfAdapter *a, GfText *text, const Words *targets)
 {
-    for (size_t i = 0; i < words->count; i++)
-        gf_text_add(text, "%s\"%s%s\"", i ? ", " : "", words->items[i], ending);
-}
-
-static void write_variant(GfAdapter *a, GfText *text, const Words *targets, const Words *saved)
-{
-    gf_text_add(text, "{\n  \"variant\": \"lora\",\n  \"freeze\": [\"*\"],\n  \"train\": [");
-    add_words(text, saved, ".*");
-    gf_text_add(text, "],\n  \"lora\": {\"targets\": [");
-    add_words(text, targets, "");
+    gf_text_add(text, "{\n  \"variant\": \"lora\",\n  \"freeze\": [\"*\"],\n  \"lora\": {\"targets\": [");
+    for (size_t i = 0; i < targets->count; i++)
+        gf_text_add(text, "%s\"%s\"", i ? ", " : "", targets->items[i]);
     gf_text_add(text, "], \"r\": %lld, \"alpha\": ", (long long)a->lora.r);
     gf_json_add_number(text, a->lora.alpha);
     gf_text_add(text, ", \"dropout\": ");
@@ -292,15 +287,15 @@ static const char *join(GfArena *arena, const Words *words)
 static GfStatus describe(GfAdapter *a, GfDiags *diags)
 {
     Words adapted = {.items = GF_NEW_ARRAY(&a->arena, const char *, a->file.count + 1)};
-    Words saved = {.items = GF_NEW_ARRAY(&a->arena, const char *, a->file.count + 1)}, targets = {0};
+    Words targets = {0};
     GfText text = {.arena = &a->arena};
 
     if (a->arena.failed)
         return gf_fail_memory(diags);
-    GF_TRY(name_tensors(a, &adapted, &saved, diags));
+    GF_TRY(list_adapted(a, &adapted, diags));
     GF_TRY(read_targets(a, &adapted, &targets, diags));
     a->lora.targets = join(&a->arena, &targets);
-    write_variant(a, &text, &targets, &saved);
+    write_variant(a, &text, &targets);
     a->variant = gf_text_str(&text);
     return a->arena.failed ? gf_fail_memory(diags) : GF_OK;
 }

@@ -27,7 +27,7 @@ typedef struct GfAdapter {
     GfSafetensors file;
     const char *base;    /* base_model_name_or_path; NULL: not given */
     GfLora lora;         /* targets: those of target_modules that the file has tensors for, or its modules */
-    const char *variant; /* a variant file's text: LoRA on these targets, and modules_to_save, train */
+    const char *variant; /* a variant file's text: LoRA on these targets */
 } GfAdapter;
 
 /* Open the adapter in `folder`.  On error nothing needs closing (closing is harmless).

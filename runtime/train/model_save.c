@@ -140,12 +140,12 @@ static bool has_word(const Words *w, const char *word)
     return false;
 }
 
-/* A parameter that the base cannot provide. */
+/* A parameter that trains, that an adapter brought before, or that the base cannot provide. */
 static bool is_brought(const Save *s, const GfStoreTensor *t)
 {
     if (t->kind != GF_TENSOR_PARAM || is_lora(t))
         return false;
-    return !t->frozen || (!s->own_base && (t->fresh || t->adapted));
+    return !t->frozen || t->adapted || (!s->own_base && t->fresh);
 }
 
 /* modules_to_save names by endings, without regard to dots: "classifier" is "pre_classifier" too. */
