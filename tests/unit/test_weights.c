@@ -44,8 +44,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const char good[] = "{\"metadata\": {\"total_size\": 32},\n \"weight_map\": {\"a\": \"" ONE "\",\n  \"c\": \"" TWO
-                           "\", \"b\": \"" ONE "\"}}";
+static const char good[] = "{\"metadata\": {\"total_size\": 32},\n \"weight_map\": {\"a\": \"" ONE
+                           "\",\n  \"c\": \"" TWO "\", \"b\": \"" ONE "\"}}";
 
 static GfStatus open_index(TestFolder *f, GfWeights *w, const char *index)
 {
@@ -127,8 +127,8 @@ static void a_tensor_is_in_one_shard(void **state)
 /* A good shard stands wherever these names lead: only the name can be the reason. */
 static void names_stay_in_the_folder(void **state)
 {
-    static const char *const names[] = {"../" ONE, "/etc/passwd", "..", ".", "", "sub/" ONE, ".hidden", "a\\\\b",
-                                        "sub/../" ONE};
+    static const char *const names[] = {"../" ONE,  "/etc/passwd", "..",     ".",          "",
+                                        "sub/" ONE, ".hidden",     "a\\\\b", "sub/../" ONE};
     TestFolder *f = *state;
     char index[256];
     GfWeights w;
