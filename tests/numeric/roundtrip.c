@@ -36,8 +36,10 @@ static GfStatus open_test(Test *t, const char *folder)
 {
     const GfSet sets[] = {{"training.max_steps", "20"}, {"training.output_dir", folder}};
 
+    const GfSessionOptions options = {.begin = GF_BEGIN_OVERWRITE}; /* what an earlier test has left */
+
     GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", sets, 2, t->diags));
-    return gf_session_open(&t->session, &t->job, NULL, t->diags);
+    return gf_session_open(&t->session, &t->job, &options, t->diags);
 }
 
 /* Compile the saved graph and evaluate it, as the command does. */
