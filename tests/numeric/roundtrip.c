@@ -35,7 +35,6 @@ static void check(Test *t, bool good, const char *variant, const char *what)
 static GfStatus open_test(Test *t, const char *folder)
 {
     const GfSet sets[] = {{"training.max_steps", "20"}, {"training.output_dir", folder}};
-
     const GfSessionOptions options = {.begin = GF_BEGIN_OVERWRITE}; /* what an earlier test has left */
 
     GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", sets, 2, t->diags));
