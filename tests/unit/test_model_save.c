@@ -328,7 +328,7 @@ static void exports_are_the_same_model(void **state)
     assert_int_equal(save_tiny(f, &t, "lora", NULL), GF_OK);
     assert_int_equal(gf_run_open(&run, test_path(f, "lora"), NULL, &f->diags), GF_OK);
     assert_false(run.own);
-    assert_string_equal(run.labels[1], "yes");
+    assert_string_equal(run.labels.names[1], "yes");
     assert_int_equal(gf_export(&run, test_path(f, "merged"), &merged, &f->diags), GF_OK);
     assert_int_equal(gf_export(&run, test_path(f, "plain"), &plain, &f->diags), GF_OK);
     assert_true(is_there(f, "merged", "vocab.txt") && is_there(f, "plain", "base/model.safetensors"));
