@@ -424,7 +424,7 @@ static void write_behind_shared_memory(Fixture *f)
                                "    gf_shared_memory()[y] = 0;\n"
                                "}\n";
     NvrtcJob job = compile(text, "sm_80");
-    GfCuFunction function;
+    GfCuFunction function = NULL;
     GfCuModule module;
 
     must(f->d->module_load(&module, job.image) == 0 && f->d->module_function(&function, module, "k7_add") == 0);
@@ -503,7 +503,7 @@ static void leak_all(Fixture *f)
 {
     GfCuModule module;
     GfCuEvent event;
-    GfCuGraph graph;
+    GfCuGraph graph = NULL;
     GfCuGraphExec exec;
 
     alloc(f, 4);
