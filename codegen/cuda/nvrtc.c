@@ -1,32 +1,14 @@
 /* nvrtc.c -- see nvrtc.h.  Functions as in the NVRTC reference of CUDA 12 and 13. */
 #include "codegen/cuda/nvrtc.h"
 
+#include "codegen/cuda/nvrtc_find.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- opening ------------------------------------------------------------------------ */
-
-/* Unloading would lose what its C++ runtime has allocated: it stays. */
-static void *open_library(const char *named)
-{
-    static const char *const places[] = {
-        "libnvrtc.so.13",
-        "libnvrtc.so.12",
-        "libnvrtc.so",
-        "/usr/local/cuda/lib64/libnvrtc.so",
-        "/usr/local/cuda/targets/x86_64-linux/lib/libnvrtc.so",
-        "/opt/cuda/lib64/libnvrtc.so",
-    };
-    void *handle = NULL;
-
-    if (named && *named)
-        return dlopen(named, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    for (size_t i = 0; !handle && i < sizeof places / sizeof *places; i++)
-        handle = dlopen(places[i], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    return handle;
-}
 
 /* False: the library lacks one. */
 static bool find_functions(void *handle, Nvrtc *n)
@@ -87,7 +69,7 @@ GfStatus nvrtc_open(Nvrtc *n, GfDiags *diags)
 {
     const char *named = getenv("GRAFT_NVRTC");
 
-    n->handle = open_library(named);
+    n->handle = nvrtc_find(named);
     if (!n->handle)
         return fail_missing(named, diags);
     GfStatus status = find_functions(n->handle, n) ? check_version(n, diags)

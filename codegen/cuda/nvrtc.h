@@ -23,7 +23,7 @@ typedef struct Nvrtc {
     int (*destroy)(NvrtcProgram *program);
 } Nvrtc;
 
-/* The library that GRAFT_NVRTC names, else libnvrtc of a CUDA toolkit.
+/* The library that GRAFT_NVRTC names, else one that is found (nvrtc_find.h).
  * Errors: GF_ERR_TARGET none, too old, or without the functions. */
 GfStatus nvrtc_open(Nvrtc *n, GfDiags *diags);
 void nvrtc_close(Nvrtc *n);

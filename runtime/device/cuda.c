@@ -155,3 +155,27 @@ GfStatus gf_cuda_wait(const GfCuda *c, const char *doing, GfDiags *diags)
     const GfCudaDriver *d = &c->driver;
     return GF_CUDA(d, stream_wait, (c->stream), diags, "%s", doing);
 }
+
+/* ---- graphs ---- */
+
+GfStatus gf_cuda_record_begin(const GfCuda *c, const char *doing, GfDiags *diags)
+{
+    const GfCudaDriver *d = &c->driver;
+    return GF_CUDA(d, capture_begin, (c->stream, GF_CU_CAPTURE_THREAD), diags, "%s", doing);
+}
+
+GfStatus gf_cuda_record_end(const GfCuda *c, GfStatus status, const char *doing, GfCuGraphExec *out, GfDiags *diags)
+{
+    const GfCudaDriver *d = &c->driver;
+    GfCuGraph graph = NULL;
+
+    *out = NULL;
+    GfCuResult result = d->capture_end(c->stream, &graph); /* always: the stream must not stay so */
+    if (status == GF_OK)
+        status = gf_cuda_check(d, result, gf_cuda_symbols[GF_CUDA_CALL_capture_end], diags, "%s", doing);
+    if (status == GF_OK)
+        status = GF_CUDA(d, graph_instantiate, (out, graph, 0), diags, "%s", doing);
+    if (graph)
+        d->graph_destroy(graph);
+    return status;
+}

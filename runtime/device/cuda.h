@@ -39,4 +39,12 @@ int64_t gf_cuda_memory_free(const GfCuda *cuda); /* bytes; -1: unknown */
 /* Until all that was put into the stream is done. */
 GfStatus gf_cuda_wait(const GfCuda *cuda, const char *doing, GfDiags *diags);
 
+/* What is put into the stream from here on is not done but recorded, up to
+ * gf_cuda_record_end, which must follow whatever happens in between.
+ *
+ *   status  of what was put in: when it is an error it is returned, and there is no graph
+ *   out     to be launched any number of times; NULL on error */
+GfStatus gf_cuda_record_begin(const GfCuda *cuda, const char *doing, GfDiags *diags);
+GfStatus gf_cuda_record_end(const GfCuda *cuda, GfStatus status, const char *doing, GfCuGraphExec *out, GfDiags *diags);
+
 #endif

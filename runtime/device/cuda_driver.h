@@ -58,6 +58,7 @@ typedef struct GfCuGraphExec *GfCuGraphExec;
     X(event_create, cuEventCreate, (GfCuEvent * event, unsigned flags))                                                \
     X(event_destroy, cuEventDestroy_v2, (GfCuEvent event))                                                             \
     X(event_record, cuEventRecord, (GfCuEvent event, GfCuStream stream))                                               \
+    X(event_elapsed, cuEventElapsedTime, (float *milliseconds, GfCuEvent from, GfCuEvent to))                          \
     X(event_wait, cuEventSynchronize, (GfCuEvent event))                                                               \
     X(capture_begin, cuStreamBeginCapture_v2, (GfCuStream stream, int mode))                                           \
     X(capture_end, cuStreamEndCapture, (GfCuStream stream, GfCuGraph * graph))                                         \

@@ -59,6 +59,14 @@ GfStatus gf_exec_wait(GfExec *e, GfDiags *diags)
     return e->device->wait(e, diags);
 }
 
+GfStatus gf_exec_time_batches(GfExec *e, double *seconds, GfDiags *diags)
+{
+    if (!e->device->time_batches)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_VALUE, "batches are timed one by one on a CUDA device alone");
+    GF_TRY(check_bound(e, diags));
+    return e->device->time_batches(e, seconds, diags);
+}
+
 bool gf_exec_is_asynchronous(const GfExec *e)
 {
     return e->device->asynchronous;

@@ -62,4 +62,10 @@ const void *gf_exec_output(GfExec *exec, const char *name);
 int64_t gf_exec_output_count(const GfExec *exec, const char *name); /* with the sizes bound; 0 when there is none */
 float gf_exec_scalar(GfExec *exec, const char *name);               /* f32[]; NAN when there is none */
 
+/* For measurements: the seconds that each of the program's batches takes on a CUDA device
+ * with the sizes and inputs bound.  Every one is repeated for itself: what the tensors
+ * hold afterwards is good for nothing.
+ * Errors: GF_ERR_VALUE as for gf_exec_run, or the CPU; GF_ERR_DEVICE. */
+GfStatus gf_exec_time_batches(GfExec *exec, double *seconds, GfDiags *diags);
+
 #endif

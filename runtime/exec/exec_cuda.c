@@ -11,6 +11,7 @@
 #include "runtime/exec/exec_device.h"
 #include "runtime/exec/kernels_cuda.h"
 #include "runtime/exec/mirror_cuda.h"
+#include "runtime/exec/time_cuda.h"
 
 #include <string.h>
 
@@ -197,31 +198,13 @@ static uint32_t bucket_of(const GfProgram *p, const int64_t *sizes, int64_t *mos
     return (uint32_t)bucket;
 }
 
-static GfStatus record(const GfExec *e, const int64_t *most, GfCuGraph *graph, GfDiags *diags)
+static GfStatus make_graph(const GfExec *e, const int64_t *most, GfCuGraphExec *out, GfDiags *diags)
 {
-    const GfCudaDriver *d = driver_of(e);
-
-    GF_TRY(GF_CUDA(d, capture_begin, (e->cuda->stream, GF_CU_CAPTURE_THREAD), diags, "recording a step"));
+    GF_TRY(gf_cuda_record_begin(e->cuda, "recording a step", diags));
     GfStatus status = launch_all(e, e->program->prepare_count, cuda_of(e)->launch_count, most, diags);
     if (status == GF_OK)
         status = copy_updates(e, diags);
-    GfCuResult result = d->capture_end(e->cuda->stream, graph); /* always: the stream must not stay so */
-    return status != GF_OK
-               ? status
-               : gf_cuda_check(d, result, gf_cuda_symbols[GF_CUDA_CALL_capture_end], diags, "recording a step");
-}
-
-static GfStatus make_graph(const GfExec *e, const int64_t *most, GfCuGraphExec *out, GfDiags *diags)
-{
-    const GfCudaDriver *d = driver_of(e);
-    GfCuGraph graph = NULL;
-
-    GfStatus status = record(e, most, &graph, diags);
-    if (status == GF_OK)
-        status = GF_CUDA(d, graph_instantiate, (out, graph, 0), diags, "recording a step");
-    if (graph)
-        d->graph_destroy(graph);
-    return status;
+    return gf_cuda_record_end(e->cuda, status, "recording a step", out, diags);
 }
 
 /* ---- a run ---- */
@@ -329,6 +312,23 @@ static const void *output(GfExec *e, uint32_t i)
     return c->output_at[i] < 0 ? copy_large(e, s, i) : s->memory + c->output_at[i];
 }
 
+/* ---- measuring ---- */
+
+/* With grids as they are in a step of these sizes. */
+static GfStatus time_batches(GfExec *e, double *seconds, GfDiags *diags)
+{
+    Cuda *c = cuda_of(e);
+    int64_t most[GF_MAX_SYMBOLS] = {0};
+
+    while (c->done < c->begun)
+        GF_TRY(wait(e, diags));
+    bucket_of(e->program, e->sizes, most);
+    GF_TRY(copy_inputs(e, slot_of(c, c->begun), diags));
+    for (uint32_t i = 0; i < c->launch_count; i++)
+        GF_TRY(gf_cuda_time_launch(&c->kernels, &c->launches[e->program->prepare_count + i], most, &seconds[i], diags));
+    return GF_OK;
+}
+
 /* ---- the device ---- */
 
 static GfStatus prepare(GfExec *e, GfDiags *diags)
@@ -382,5 +382,10 @@ static void release(GfExec *e)
     gf_cuda_kernels_free(&c->kernels);
 }
 
-const GfExecDevice gf_exec_cuda = {
-    .asynchronous = true, .make = make, .run = run, .wait = wait, .output = output, .release = release};
+const GfExecDevice gf_exec_cuda = {.asynchronous = true,
+                                   .make = make,
+                                   .run = run,
+                                   .wait = wait,
+                                   .output = output,
+                                   .time_batches = time_batches,
+                                   .release = release};

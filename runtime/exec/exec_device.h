@@ -12,6 +12,8 @@ typedef struct GfExecDevice {
     GfStatus (*run)(GfExec *e, GfDiags *diags); /* all is bound; inputs lie in `inputs` */
     GfStatus (*wait)(GfExec *e, GfDiags *diags);
     const void *(*output)(GfExec *e, uint32_t index); /* NULL: it cannot be had */
+    /* NULL: it does not measure; all is bound. */
+    GfStatus (*time_batches)(GfExec *e, double *seconds, GfDiags *diags);
     void (*release)(GfExec *e);
 } GfExecDevice;
 

@@ -1,24 +1,40 @@
 /* bench_step.c -- where the time of a compiled step goes, kernel by kernel.
  *
  *   graft compile MODEL.json --variant V.json --emit ir -o step.gir
- *   bench_step step.gir [TOKENS SEQS]
+ *   bench_step step.gir [TOKENS SEQS] [--device NAME]
  *
- * Takes a planned graph, compiles it for the host, fills all tensors with made-up
- * numbers and times every launch on one thread (of the thread's processor time,
- * least of several steps).  Prints the kernels by their share of the step.
+ * Takes a planned graph and prints its kernels by their share of the step.
+ *
+ *   cpu   (the default) all tensors are filled with made-up numbers, and every launch
+ *         is timed on one thread: its processor time, least of several steps
+ *   cuda  or cuda:N, for a graph that was compiled with --target cuda:...: parameters
+ *         from their initializers; whole steps are timed, then every launch for itself
+ *         (runtime/exec/time_cuda.h).  The two differ by what lies between launches,
+ *         and by what a launch in a step does not find in the caches
  */
 #include "codegen/codegen.h"
+#include "runtime/exec/exec.h"
 #include "tests/support/program_run.h"
 
 #include <stdio.h>
 #include <time.h>
 
-enum { STEPS = 7 };
+enum { STEPS = 7, WARM_UP = 10, TIMED = 100 };
 
-static double now(void)
+/* What is measured. */
+typedef struct Bench {
+    const char *path, *device_name;
+    int64_t tokens, seqs;
+    GfDevice device;
+    GfProgram *program;
+    double *seconds; /* by launch; of a CUDA device by batch */
+    GfDiags diags;
+} Bench;
+
+static double now(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -36,21 +52,22 @@ static char *read_file(const char *path, size_t *length)
     return text;
 }
 
-static GfStatus compile(const char *path, GfProgram **program, GfDiags *diags)
+static GfStatus compile(Bench *b)
 {
     const GfBackend *backend;
     GfGraph *g;
     size_t length;
-    char *text = read_file(path, &length);
+    char *text = read_file(b->path, &length);
 
     if (!text)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_IO, "'%s' cannot be read", path);
-    GF_TRY(gf_backend_find("cpu", &backend, diags));
-    GF_TRY(gf_graph_parse(path, text, length, NULL, &g, diags));
-    double start = now();
-    GF_TRY(backend->compile(g, NULL, NULL, program, diags));
-    printf("%u kernels for %u launches, compiled in %.2f s; arena %.1f MB\n", (*program)->kernel_count,
-           (*program)->launch_count, now() - start, 1e-6 * (double)(*program)->arena_size);
+        return gf_fail(&b->diags, GF_NOWHERE, GF_ERR_IO, "'%s' cannot be read", b->path);
+    GF_TRY(gf_backend_find(b->device.target, &backend, &b->diags));
+    GF_TRY(gf_graph_parse(b->path, text, length, NULL, &g, &b->diags));
+    double start = now(CLOCK_MONOTONIC);
+    GF_TRY(backend->compile(g, &(GfCompileOptions){.target = b->device.target}, NULL, &b->program, &b->diags));
+    printf("%s: %u kernels for %u launches, compiled in %.2f s; arena %.1f MB\n", b->device.text,
+           b->program->kernel_count, b->program->launch_count, now(CLOCK_MONOTONIC) - start,
+           1e-6 * (double)b->program->arena_size);
     gf_graph_free(g);
     free(text);
     return GF_OK;
@@ -59,18 +76,24 @@ static GfStatus compile(const char *path, GfProgram **program, GfDiags *diags)
 /* ---- data -------------------------------------------------------------------------------- */
 
 /* Lengths from a third of the mean to about twice. */
-static void fill_sequences(const ProgramRun *r, int64_t tokens, int64_t seqs)
+static void fill_sequences(int32_t *starts, int32_t *lengths, int64_t tokens, int64_t seqs)
 {
-    int32_t *starts = program_run_tensor(r, "starts"), *lengths = program_run_tensor(r, "lengths");
     int64_t at = 0, mean = tokens / seqs;
 
-    for (int64_t s = 0; s < seqs && starts && lengths; s++) {
+    for (int64_t s = 0; s < seqs; s++) {
         int64_t left = tokens - at, length = mean / 3 + s * 7919 % 37 * mean * 4 / 3 / 36;
         length = s == seqs - 1 || length > left ? left : length;
         starts[s] = (int32_t)at;
         lengths[s] = (int32_t)length;
         at += length;
     }
+}
+
+/* Rows of tables that every model of the family has. */
+static void fill_ids(int32_t *ids, int64_t tokens)
+{
+    for (int64_t i = 0; i < tokens; i++)
+        ids[i] = (int32_t)(i * 7919 % 30000);
 }
 
 static void fill(const ProgramRun *r, int64_t tokens, int64_t seqs)
@@ -84,10 +107,12 @@ static void fill(const ProgramRun *r, int64_t tokens, int64_t seqs)
         if (t->type.dtype == GF_I32)
             memset(data, 0, (size_t)count * 4);
     }
-    fill_sequences(r, tokens, seqs);
+    int32_t *starts = program_run_tensor(r, "starts"), *lengths = program_run_tensor(r, "lengths");
     int32_t *ids = program_run_tensor(r, "ids");
-    for (int64_t i = 0; ids && i < tokens; i++)
-        ids[i] = (int32_t)(i * 7919 % 30000);
+    if (starts && lengths)
+        fill_sequences(starts, lengths, tokens, seqs);
+    if (ids)
+        fill_ids(ids, tokens);
 }
 
 /* ---- report ------------------------------------------------------------------------------- */
@@ -103,73 +128,178 @@ static int by_seconds(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+static uint32_t timed_count(const Bench *b)
+{
+    return b->device.cuda ? b->program->batch_count : b->program->launch_count;
+}
+
+static void report(const Bench *b)
+{
+    const GfProgram *p = b->program;
+    Line *lines = calloc(p->kernel_count + 1, sizeof *lines);
+    double total = 0;
+
+    for (uint32_t i = 0; i < timed_count(b); i++) {
+        uint32_t kernel = p->launches[b->device.cuda ? p->batches[i].first : i].kernel;
+        Line *line = &lines[kernel];
+        line->kernel = kernel;
+        line->launches++;
+        line->seconds += b->seconds[i];
+        total += b->seconds[i];
+    }
+    qsort(lines, p->kernel_count, sizeof *lines, by_seconds);
+    printf("%9.3f ms, all %u launches\n", 1e3 * total, timed_count(b));
+    for (uint32_t i = 0; i < p->kernel_count && lines[i].seconds > 0.002 * total; i++)
+        printf("%9.3f ms %5.1f %%  %3u x %8.2f us  %s\n", 1e3 * lines[i].seconds, 100 * lines[i].seconds / total,
+               lines[i].launches, 1e6 * lines[i].seconds / lines[i].launches, p->kernels[lines[i].kernel].name);
+    free(lines);
+}
+
+/* ---- on the CPU --------------------------------------------------------------------------- */
+
 static void time_launches(const ProgramRun *r, double *best)
 {
     const GfProgram *p = r->program;
 
     for (int step = 0; step < STEPS; step++) {
         for (uint32_t i = 0; i < p->launch_count; i++) {
-            double start = now();
+            double start = now(CLOCK_THREAD_CPUTIME_ID);
             program_run_launch(r, &p->launches[i], (TaskOrder){0});
-            double spent = now() - start;
+            double spent = now(CLOCK_THREAD_CPUTIME_ID) - start;
             best[i] = step == 0 || spent < best[i] ? spent : best[i];
         }
     }
 }
 
-static void report(const ProgramRun *r, const double *best)
-{
-    const GfProgram *p = r->program;
-    Line *lines = calloc(p->kernel_count + 1, sizeof *lines);
-    double total = 0;
-
-    for (uint32_t i = 0; i < p->launch_count; i++) {
-        Line *line = &lines[p->launches[i].kernel];
-        line->kernel = p->launches[i].kernel;
-        line->launches++;
-        line->seconds += best[i];
-        total += best[i];
-    }
-    qsort(lines, p->kernel_count, sizeof *lines, by_seconds);
-    printf("%9.2f ms a step\n", 1e3 * total);
-    for (uint32_t i = 0; i < p->kernel_count && lines[i].seconds > 0.002 * total; i++)
-        printf("%9.2f ms %5.1f %%  %3u x %s\n", 1e3 * lines[i].seconds, 100 * lines[i].seconds / total,
-               lines[i].launches, p->kernels[lines[i].kernel].name);
-    free(lines);
-}
-
-static void run(const GfProgram *program, int64_t tokens, int64_t seqs)
+static GfStatus run_cpu(Bench *b)
 {
     int64_t sizes[GF_MAX_SYMBOLS] = {0};
-    double *best = calloc(program->launch_count + 1, sizeof *best);
     ProgramRun r;
 
-    for (uint32_t i = 0; i < program->symbol_count; i++)
-        sizes[i] = strcmp(program->symbols[i], "tokens") == 0 ? tokens : seqs;
-    program_run_open(&r, program, sizes);
-    fill(&r, tokens, seqs);
+    for (uint32_t i = 0; i < b->program->symbol_count; i++)
+        sizes[i] = strcmp(b->program->symbols[i], "tokens") == 0 ? b->tokens : b->seqs;
+    program_run_open(&r, b->program, sizes);
+    fill(&r, b->tokens, b->seqs);
     program_run_prepare(&r, (TaskOrder){0});
-    time_launches(&r, best);
-    report(&r, best);
+    time_launches(&r, b->seconds);
     program_run_close(&r);
-    free(best);
+    return GF_OK;
+}
+
+/* ---- on a CUDA device --------------------------------------------------------------------- */
+
+/* Zeros are as good as anything where nothing else is said. */
+static void bind_inputs(const Bench *b, GfExec *exec)
+{
+    int32_t *zeros = calloc((size_t)b->tokens + 16, sizeof *zeros), *ids = calloc((size_t)b->tokens, sizeof *ids);
+    int32_t *starts = calloc((size_t)b->seqs, sizeof *starts), *lengths = calloc((size_t)b->seqs, sizeof *lengths);
+    int32_t step = 1;
+    float lr = 1e-5f, scale = 1;
+
+    fill_ids(ids, b->tokens);
+    fill_sequences(starts, lengths, b->tokens, b->seqs);
+    gf_exec_input(exec, "ids", ids);
+    gf_exec_input(exec, "positions", zeros);
+    gf_exec_input(exec, "types", zeros);
+    gf_exec_input(exec, "starts", starts);
+    gf_exec_input(exec, "lengths", lengths);
+    gf_exec_input(exec, "labels", zeros);
+    gf_exec_input(exec, "rng", zeros);
+    gf_exec_input(exec, "step", &step);
+    gf_exec_input(exec, "lr", &lr);
+    gf_exec_input(exec, "loss_scale", &scale);
+    free(zeros);
+    free(ids);
+    free(starts);
+    free(lengths);
+}
+
+/* Steps as a training makes them: the next is put in before the last is waited for. */
+static GfStatus run_steps(GfExec *exec, int count, GfDiags *diags)
+{
+    for (int i = 0; i < count; i++) {
+        GF_TRY(gf_exec_run(exec, diags));
+        if (i > 0)
+            GF_TRY(gf_exec_wait(exec, diags));
+    }
+    return gf_exec_wait(exec, diags);
+}
+
+static GfStatus time_steps(Bench *b, GfExec *exec)
+{
+    GF_TRY(gf_exec_size(exec, "tokens", b->tokens, &b->diags));
+    GF_TRY(gf_exec_size(exec, "seqs", b->seqs, &b->diags));
+    bind_inputs(b, exec);
+    GF_TRY(run_steps(exec, WARM_UP, &b->diags));
+    double start = now(CLOCK_MONOTONIC);
+    GF_TRY(run_steps(exec, TIMED, &b->diags));
+    printf("%9.3f ms a step, mean of %d\n", 1e3 * (now(CLOCK_MONOTONIC) - start) / TIMED, TIMED);
+    return gf_exec_time_batches(exec, b->seconds, &b->diags);
+}
+
+static GfStatus run_cuda(Bench *b)
+{
+    GfExec *exec = NULL;
+    GfStore store;
+
+    gf_store_init(&store, NULL);
+    GfStatus status = gf_store_declare(&store, b->program, &b->diags);
+    if (status == GF_OK)
+        status = gf_store_fill(&store, &(GfStoreSource){.prefix = ""}, &b->diags);
+    if (status == GF_OK)
+        status = gf_exec_new(&b->device, b->program, &store, NULL, &exec, &b->diags);
+    if (status == GF_OK)
+        status = time_steps(b, exec);
+    gf_exec_free(exec);
+    gf_store_free(&store);
+    return status;
+}
+
+/* ---- the command -------------------------------------------------------------------------- */
+
+static GfStatus run(Bench *b)
+{
+    GF_TRY(gf_device_open(&b->device, b->device_name, 1, NULL, &b->diags));
+    GF_TRY(compile(b));
+    b->seconds = calloc(b->program->launch_count + 1, sizeof *b->seconds);
+    GF_TRY(b->device.cuda ? run_cuda(b) : run_cpu(b));
+    report(b);
+    return GF_OK;
+}
+
+static bool parse_arguments(int argc, char **argv, Bench *b)
+{
+    const char *plain[3] = {NULL, "712", "32"};
+    int count = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--device") == 0 && i + 1 < argc)
+            b->device_name = argv[++i];
+        else if (argv[i][0] != '-' && count < 3)
+            plain[count++] = argv[i];
+        else
+            return false;
+    }
+    b->path = plain[0];
+    b->tokens = atoll(plain[1]);
+    b->seqs = atoll(plain[2]);
+    return (count == 1 || count == 3) && b->seqs > 0 && b->tokens >= b->seqs;
 }
 
 int main(int argc, char **argv)
 {
-    GfProgram *program = NULL;
-    GfDiags diags;
+    Bench b = {.device_name = "cpu"};
 
-    if (argc != 2 && argc != 4) {
-        fprintf(stderr, "usage: bench_step STEP.gir [TOKENS SEQS]\n");
+    if (!parse_arguments(argc, argv, &b)) {
+        fprintf(stderr, "usage: bench_step STEP.gir [TOKENS SEQS] [--device NAME]\n");
         return 2;
     }
-    gf_diags_init(&diags, NULL);
-    GfStatus status = compile(argv[1], &program, &diags);
-    if (status == GF_OK)
-        run(program, argc == 4 ? atoll(argv[2]) : 712, argc == 4 ? atoll(argv[3]) : 32);
-    gf_program_free(program);
-    gf_diags_print(&diags, stderr);
-    gf_diags_free(&diags);
+    gf_diags_init(&b.diags, NULL);
+    GfStatus status = run(&b);
+    free(b.seconds);
+    gf_program_free(b.program);
+    gf_device_close(&b.device);
+    gf_diags_print(&b.diags, stderr);
+    gf_diags_free(&b.diags);
     return status != GF_OK;
 }

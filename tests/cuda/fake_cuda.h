@@ -44,6 +44,7 @@ enum {
     FAKE_NO_BINARY_FOR_GPU = 209,
     FAKE_INVALID_HANDLE = 400,
     FAKE_NOT_FOUND = 500,
+    FAKE_NOT_READY = 600,
     FAKE_ILLEGAL_ADDRESS = 700,
     FAKE_LAUNCH_FAILED = 719,
     FAKE_CAPTURE_UNSUPPORTED = 900,
@@ -186,6 +187,7 @@ struct GfCuStream {
 struct GfCuEvent {
     Object object;
     GfCuStream stream; /* NULL: never recorded */
+    bool timing;
     uint64_t until;
     bool captured;
 };
@@ -209,6 +211,7 @@ void work_put_all(Queue *queue, const Queue *from);
 void work_clear(Queue *queue);
 
 uint64_t work_last_number(void);
+bool work_is_left(GfCuStream stream, uint64_t until); /* up to a number */
 
 /* Do a stream's work up to a number; what goes wrong breaks the context, and is returned. */
 GfCuResult work_do(GfCuStream stream, uint64_t until);

@@ -203,6 +203,7 @@ GfCuResult cuEventCreate(GfCuEvent *event, unsigned flags)
     if (flags & ~(unsigned)GF_CU_EVENT_NO_TIMING)
         return FAKE_INVALID_VALUE;
     *event = fake_new(KIND_EVENT, sizeof **event);
+    (*event)->timing = !(flags & GF_CU_EVENT_NO_TIMING);
     return 0;
 }
 
@@ -236,6 +237,23 @@ GfCuResult cuEventSynchronize(GfCuEvent event)
     if (event->captured)
         return FAKE_CAPTURED_EVENT;
     return event->stream ? work_do(event->stream, event->until) : 0;
+}
+
+static bool is_timed(GfCuEvent event)
+{
+    return fake_is(event, KIND_EVENT) && event->timing && event->stream && !event->captured;
+}
+
+/* A microsecond for each piece of work: the host's clock would say nothing of a device. */
+GfCuResult cuEventElapsedTime(float *milliseconds, GfCuEvent from, GfCuEvent to)
+{
+    FAKE_TRY(fake_begin_context(GF_CUDA_CALL_event_elapsed));
+    if (!is_timed(from) || !is_timed(to))
+        return FAKE_INVALID_HANDLE;
+    if (work_is_left(from->stream, from->until) || work_is_left(to->stream, to->until))
+        return FAKE_NOT_READY;
+    *milliseconds = 1e-3f * (float)((int64_t)to->until - (int64_t)from->until);
+    return 0;
 }
 
 /* ---- graphs ---- */

@@ -108,7 +108,7 @@ static GfCuResult do_one(const Work *w)
     return 0;
 }
 
-static bool has_work(const GfCuStream s, uint64_t until)
+bool work_is_left(const GfCuStream s, uint64_t until)
 {
     return s->queue.first && s->queue.first->number <= until;
 }
@@ -125,11 +125,11 @@ GfCuResult work_do(GfCuStream s, uint64_t until)
 {
     GfCuContext context = s->object.context;
 
-    if (!has_work(s, until))
+    if (!work_is_left(s, until))
         return context->broken;
     do_waited_for(s, until);
     fake_open_memory();
-    while (has_work(s, until)) {
+    while (work_is_left(s, until)) {
         if (!context->broken)
             context->broken = do_one(s->queue.first);
         drop_first(&s->queue);

@@ -16,6 +16,7 @@
  *                   swapped-row, missing-scale, schedule, short-logits, short-gradient, unchecked
  *   --run NAME      this run of golden.json alone
  *   --device NAME   cpu (the default), cuda, cuda:N
+ *   --model FILE    instead of the source tree's models/bert.json
  *   --emulate-cuda  the kernels of the cuda target, run on the host (tests/cuda);
  *                   GRAFT_CUDA_FEATURES counts
  *   --bf16          products of factors rounded to bf16, where the target has them:
@@ -79,7 +80,7 @@ typedef struct Test {
     size_t batch_size;
     const GfBackend *backend;
     GfDevice device;
-    const char *device_name;
+    const char *device_name, *model_file;
     Plant plant;
     bool emulated, bf16;
     double loose;     /* by what bounds are widened */
@@ -113,7 +114,7 @@ static GfStatus load_model(Test *t)
 
     GF_TRY(gf_json_read_text(&none, "no dropout", no_dropout, sizeof no_dropout - 1, t->diags));
     sources[1].object = none.root;
-    GfStatus status = gf_model_load(&t->model, GRAFT_SOURCE_DIR "/models/bert.json", &options, t->diags);
+    GfStatus status = gf_model_load(&t->model, t->model_file, &options, t->diags);
     gf_json_close(&none);
     return status;
 }
@@ -466,6 +467,8 @@ static bool parse_arguments(int argc, char **argv, Test *t, const char **folder)
             t->device_name = argv[++i];
         else if (strcmp(argv[i], "--bf16") == 0)
             t->bf16 = true;
+        else if (strcmp(argv[i], "--model") == 0 && i + 1 < argc)
+            t->model_file = argv[++i];
         else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc)
             t->only = argv[++i];
         else if (argv[i][0] != '-' && !*folder)
@@ -480,11 +483,11 @@ int main(int argc, char **argv)
 {
     GfDiags diags;
     const char *folder = NULL;
-    Test test = {.diags = &diags, .device_name = "cpu"};
+    Test test = {.diags = &diags, .device_name = "cpu", .model_file = GRAFT_SOURCE_DIR "/models/bert.json"};
 
     if (!parse_arguments(argc, argv, &test, &folder)) {
-        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--device NAME] [--emulate-cuda] [--bf16]"
-              " [--verbose]\n",
+        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--device NAME] [--model FILE] [--emulate-cuda] "
+              "[--bf16] [--verbose]\n",
               stderr);
         return 2;
     }

@@ -198,6 +198,32 @@ static void an_event_waits_for_what_was_before_it(void **state)
     f->d->memory_free(p);
 }
 
+static void time_passes_between_events(void **state)
+{
+    const Fixture *f = *state;
+    GfCuPointer p = alloc(f, 4);
+    GfCuEvent start, stop, untimed;
+    float milliseconds = 0;
+
+    assert_int_equal(f->d->event_create(&start, 0), 0);
+    assert_int_equal(f->d->event_create(&stop, 0), 0);
+    assert_int_equal(f->d->event_create(&untimed, GF_CU_EVENT_NO_TIMING), 0);
+    assert_int_equal(f->d->event_record(start, f->stream), 0);
+    assert_int_equal(f->d->event_elapsed(&milliseconds, start, stop), 400); /* never recorded */
+    assert_int_equal(f->d->fill(p, 0, 4, f->stream), 0);
+    assert_int_equal(f->d->event_record(stop, f->stream), 0);
+    assert_int_equal(f->d->event_record(untimed, f->stream), 0);
+    assert_int_equal(f->d->event_elapsed(&milliseconds, start, stop), 600); /* not done */
+    assert_int_equal(f->d->event_wait(stop), 0);
+    assert_int_equal(f->d->event_elapsed(&milliseconds, start, untimed), 400);
+    assert_int_equal(f->d->event_elapsed(&milliseconds, start, stop), 0);
+    assert_true(milliseconds > 0);
+    f->d->event_destroy(start);
+    f->d->event_destroy(stop);
+    f->d->event_destroy(untimed);
+    f->d->memory_free(p);
+}
+
 /* Streams wait for each other by events alone. */
 static void another_stream_waits_for_an_event(void **state)
 {
@@ -583,6 +609,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pinned_memory_is_read_when_the_copy_is_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(results_are_there_after_the_wait, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_event_waits_for_what_was_before_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(time_passes_between_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_stream_waits_for_an_event, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kernels_keep_the_parameters_of_their_launch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_capture_does_nothing_and_a_graph_does_it_again, set_up, tear_down),
