@@ -29,6 +29,11 @@ static double relu(double x)
     return x > 0 ? x : 0;
 }
 
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
 /* The normal distribution function: (1 + erf(x / sqrt 2)) / 2. */
 static double normal(double x)
 {
@@ -68,6 +73,12 @@ GfStatus gf_eval_op_sqrt(const GfEvalArgs *a)
 GfStatus gf_eval_op_tanh(const GfEvalArgs *a)
 {
     return map(a, tanh);
+}
+
+/* y = 1 / (1 + e^-x) */
+GfStatus gf_eval_op_sigmoid(const GfEvalArgs *a)
+{
+    return map(a, sigmoid);
 }
 
 /* y = erf x */
@@ -171,6 +182,12 @@ static double gelu_grad(double x, double dy)
     return dy * (normal(x) + x * INVERSE_SQRT_2PI * exp(-0.5 * x * x));
 }
 
+/* -t ln p - (1 - t) ln(1 - p) with p = sigmoid x, where no term can overflow */
+static double bce_with_logits(double x, double t)
+{
+    return relu(x) - x * t + log1p(exp(-fabs(x)));
+}
+
 /* y = a + b */
 GfStatus gf_eval_op_add(const GfEvalArgs *a)
 {
@@ -217,6 +234,12 @@ GfStatus gf_eval_op_relu_grad(const GfEvalArgs *a)
 GfStatus gf_eval_op_gelu_grad(const GfEvalArgs *a)
 {
     return map_pairs(a, gelu_grad);
+}
+
+/* y = -t ln p - (1 - t) ln(1 - p) */
+GfStatus gf_eval_op_bce_with_logits(const GfEvalArgs *a)
+{
+    return map_pairs(a, bce_with_logits);
 }
 
 /* y = x, repeated */

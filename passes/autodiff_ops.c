@@ -144,6 +144,14 @@ static void grad_tanh(GfAutodiff *ad, GfNode *n, GfValue *dy)
     gf_autodiff_give(ad, 0, binary(ad, GF_OP_SUB, dy, mul(ad, mul(ad, dy, y), y)));
 }
 
+/* dx = dy y - dy y y */
+static void grad_sigmoid(GfAutodiff *ad, GfNode *n, GfValue *dy)
+{
+    GfValue *y = gf_result(n), *part = mul(ad, dy, y);
+
+    gf_autodiff_give(ad, 0, binary(ad, GF_OP_SUB, part, mul(ad, part, y)));
+}
+
 /* dx = 2 / sqrt pi e^(-x x) dy */
 static void grad_erf(GfAutodiff *ad, GfNode *n, GfValue *dy)
 {
@@ -163,6 +171,17 @@ static void grad_relu(GfAutodiff *ad, GfNode *n, GfValue *dy)
 static void grad_gelu(GfAutodiff *ad, GfNode *n, GfValue *dy)
 {
     gf_autodiff_give(ad, 0, binary(ad, GF_OP_GELU_GRAD, gf_operand(n, 0), dy));
+}
+
+/* dx0 = (sigmoid(x0) - x1) dy, dx1 = -x0 dy */
+static void grad_bce_with_logits(GfAutodiff *ad, GfNode *n, GfValue *dy)
+{
+    GfValue *x = gf_operand(n, 0), *t = gf_operand(n, 1);
+
+    if (gf_autodiff_wants(ad, 0))
+        gf_autodiff_give(ad, 0, mul(ad, binary(ad, GF_OP_SUB, unary(ad, GF_OP_SIGMOID, x), t), dy));
+    if (gf_autodiff_wants(ad, 1))
+        gf_autodiff_give(ad, 1, unary(ad, GF_OP_NEG, mul(ad, x, dy)));
 }
 
 /* dx = dy drop: the mask of the same key, drawn again */

@@ -41,6 +41,7 @@ UNARY(exp, ll_exp(l, x))
 UNARY(log, ll_log(l, x))
 UNARY(sqrt, ll_fsqrt(l, x))
 UNARY(tanh, ll_tanh(l, x))
+UNARY(sigmoid, ll_sigmoid(l, x))
 UNARY(erf, ll_erf(l, x))
 UNARY(relu, ll_fmax(l, x, ll_vf(l, 0)))
 UNARY(broadcast, ((void)l, x))
@@ -63,6 +64,15 @@ static V gelu_slope(Ll *l, V x)
 }
 
 BINARY(gelu_grad, ll_fmul(l, b, gelu_slope(l, a)))
+
+/* max(x, 0) - x t + ln(1 + e^-|x|): every term is finite, and t = 0 or 1 cancels nothing. */
+static V bce(Ll *l, V x, V t)
+{
+    V part = ll_fsub(l, ll_fmax(l, x, ll_vf(l, 0)), ll_fmul(l, x, t));
+    return ll_fadd(l, part, ll_log1p(l, ll_exp(l, ll_fneg(l, ll_fabs(l, x)))));
+}
+
+BINARY(bce_with_logits, bce(l, a, b))
 
 static V const_element(Emit *e, const GfNode *n, uint32_t result, Point p)
 {

@@ -112,7 +112,9 @@ void ll_transpose(Ll *l, V *rows);
 /* math.c: vectors or scalars of float, within 2 ulp where no bound is named */
 V ll_exp(Ll *l, V x);
 V ll_log(Ll *l, V x);
+V ll_log1p(Ll *l, V x); /* 0 <= x <= 1 */
 V ll_tanh(Ll *l, V x);
+V ll_sigmoid(Ll *l, V x);
 V ll_erf(Ll *l, V x); /* within 4 ulp */
 
 /* dropout.c: what all elements of a random op have in common, as vectors. */

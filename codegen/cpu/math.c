@@ -1,4 +1,4 @@
-/* math.c -- exp, log, tanh and erf as straight vector code.
+/* math.c -- exp, log, tanh, sigmoid and erf as straight vector code.
  *
  * Each is the classic scheme (argument reduction, then a polynomial in Horner
  * form); the coefficients are weighted least-squares fits on Chebyshev nodes,
@@ -77,6 +77,21 @@ V ll_log(Ll *l, V x)
     tail = ll_fma(l, kf, constant(l, x, -2.12194440e-4), tail);
     tail = ll_fma(l, m2, constant(l, x, -0.5), tail);
     return ll_fma(l, kf, constant(l, x, 0.693359375), ll_fadd(l, m, tail));
+}
+
+/* ln(1 + x) for 0 <= x <= 1: 1 + x is rounded to u, and what that has lost, x - (u - 1),
+ * is added to first order. */
+V ll_log1p(Ll *l, V x)
+{
+    V u = ll_fadd(l, constant(l, x, 1), x);
+    V lost = ll_fsub(l, x, ll_fsub(l, u, constant(l, x, 1)));
+    return ll_fadd(l, ll_log(l, u), ll_fdiv(l, lost, u));
+}
+
+V ll_sigmoid(Ll *l, V x)
+{
+    V one = constant(l, x, 1);
+    return ll_fdiv(l, one, ll_fadd(l, one, ll_exp(l, ll_fneg(l, x))));
 }
 
 /* x + x^3 P(x^2) below 0.625, else 1 - 2 / (e^2|x| + 1) with the sign of x. */

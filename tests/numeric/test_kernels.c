@@ -50,11 +50,13 @@ static const OpCase column_cases[] = {
     {POSITIVE("log"), 4, false},
     {POSITIVE("sqrt"), 1, false},
     {UNARY("tanh %x"), 4, false},
+    {UNARY("sigmoid %x"), 4, false},
     {UNARY("erf %x"), 8, false},
     {UNARY("relu %x"), 1, false},
     {UNARY("gelu %x"), 8, false},
     {X DY "%y = relu_grad %x, %dy : f32[tokens,$m]\n" RETURN_Y, 1, false},
     {X DY "%y = gelu_grad %x, %dy : f32[tokens,$m]\n" RETURN_Y, 8, false},
+    {X "%pos = input : f32[tokens,$m]\n%y = bce_with_logits %x, %pos : f32[tokens,$m]\n" RETURN_Y, 4, false},
     {X RNG "%y = dropout %x, %rng {p = 0.1, key = 7} : f32[tokens,$m]\n" RETURN_Y, 2, false},
     {"%x = input : f32[$m]\n" RNG "%y = dropout %x, %rng {p = 0.5, key = 3} : f32[$m]\n" RETURN_Y, 2, false},
     {"%dy = input : f32[]\n%y = mean_grad %dy : f32[tokens,$m]\n" RETURN_Y, 2, false},
@@ -329,13 +331,37 @@ static double gelu_slope(double x)
     return erfc(-x * sqrt(0.5)) / 2 + x * exp(-x * x / 2) * 0.39894228040143268;
 }
 
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* -ln sigmoid x and -ln(1 - sigmoid x) */
+static double loss_of_one(double x)
+{
+    return x > 0 ? log1p(exp(-x)) : log1p(exp(x)) - x;
+}
+
+static double loss_of_zero(double x)
+{
+    return loss_of_one(-x);
+}
+
 static const Function functions[] = {
-    {"exp %x", exp, -87, 88, 2.5 * EPS, 0},     {"exp %x", exp, -1e-3, 1e-3, 2.5 * EPS, 0},
-    {"log %x", log, 1e-30, 1e30, 2.5 * EPS, 0}, {"log %x", log, 0.5, 2, 4 * EPS, 1e-9},
-    {"tanh %x", tanh, -12, 12, 4 * EPS, 0},     {"tanh %x", tanh, -0.1, 0.1, 4 * EPS, 0},
-    {"erf %x", erf, -6, 6, 8 * EPS, 0},         {"erf %x", erf, -0.01, 0.01, 8 * EPS, 0},
-    {"gelu %x", gelu, -12, 12, 8 * EPS, 1e-6},  {"gelu_grad %x, %one", gelu_slope, -12, 12, 8 * EPS, 1e-6},
+    {"exp %x", exp, -87, 88, 2.5 * EPS, 0},
+    {"exp %x", exp, -1e-3, 1e-3, 2.5 * EPS, 0},
+    {"log %x", log, 1e-30, 1e30, 2.5 * EPS, 0},
+    {"log %x", log, 0.5, 2, 4 * EPS, 1e-9},
+    {"tanh %x", tanh, -12, 12, 4 * EPS, 0},
+    {"tanh %x", tanh, -0.1, 0.1, 4 * EPS, 0},
+    {"erf %x", erf, -6, 6, 8 * EPS, 0},
+    {"erf %x", erf, -0.01, 0.01, 8 * EPS, 0},
+    {"gelu %x", gelu, -12, 12, 8 * EPS, 1e-6},
+    {"gelu_grad %x, %one", gelu_slope, -12, 12, 8 * EPS, 1e-6},
     {"sqrt %x", sqrt, 1e-30, 1e30, EPS, 0},
+    {"sigmoid %x", sigmoid, -86, 86, 4 * EPS, 0},
+    {"bce_with_logits %x, %one", loss_of_one, -86, 86, 5 * EPS, 0},
+    {"bce_with_logits %x, %zero", loss_of_zero, -86, 86, 5 * EPS, 0},
 };
 
 enum { VALUES = 100003 };
@@ -356,7 +382,8 @@ static void check_function(const Function *f, const char *processor)
     for (int i = 0; i < VALUES; i++)
         x[i] = (float)value_at(f, i);
     snprintf(lines, sizeof lines,
-             "%%one = const {value = 1} : f32[tokens]\n%%x = input : f32[tokens]\n%%y = %s : "
+             "%%one = const {value = 1} : f32[tokens]\n%%zero = const {value = 0} : f32[tokens]\n%%x = input : "
+             "f32[tokens]\n%%y = %s : "
              "f32[tokens]\nreturn y = %%y\n",
              f->op);
     kernel_map(lines, processor, x, y, VALUES);

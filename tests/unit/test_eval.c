@@ -59,6 +59,8 @@ static const Case cases[] = {
     {GF_OP_SQRT, "%x = input : f32[2]\n%y = sqrt %x : f32[2]\nreturn y = %y\n", DATA(9, 2),
      DATA(3, 1.4142135623730951)},
     {GF_OP_TANH, "%x = input : f32[2]\n%y = tanh %x : f32[2]\nreturn y = %y\n", DATA(LN3, -LN3), DATA(0.8, -0.8)},
+    {GF_OP_SIGMOID, "%x = input : f32[3]\n%y = sigmoid %x : f32[3]\nreturn y = %y\n", DATA(0, LN3, -1000),
+     DATA(0.5, 0.75, 0)},
     {GF_OP_ERF, "%x = input : f32[2]\n%y = erf %x : f32[2]\nreturn y = %y\n", DATA(0.5, -1),
      DATA(0.5204998778130465, -0.8427007929497149)},
     {GF_OP_RELU, "%x = input : f32[3]\n%y = relu %x : f32[3]\nreturn y = %y\n", DATA(-1, 0, 2), DATA(0, 0, 2)},
@@ -68,6 +70,10 @@ static const Case cases[] = {
      DATA(-1, 0, 2, 5, 6, 7), DATA(0, 0, 7)},
     {GF_OP_GELU_GRAD, "%x = input : f32[2]\n%dy = input : f32[2]\n%y = gelu_grad %x, %dy : f32[2]\nreturn y = %y\n",
      DATA(0, 1, 3, 2), DATA(1.5, 2.1666309411753726)},
+    /* p = 1/2, 3/4, 3/4, 1/4 half and half; and far out, where e^x overflows */
+    {GF_OP_BCE_WITH_LOGITS,
+     "%x = input : f32[6]\n%t = input : f32[6]\n%y = bce_with_logits %x, %t : f32[6]\nreturn y = %y\n",
+     DATA(0, LN3, LN3, -LN3, 1000, -1000, 1, 1, 0, 0.5, 1, 1), DATA(LN2, LN4 - LN3, LN4, LN4 - LN3 / 2, 0, 1000)},
     /* seed, key, step and micro-batch 0: the words of the known-answer test,
      * of which only the first lies below 2^31 */
     {GF_OP_DROPOUT,

@@ -26,6 +26,17 @@ __device__ __forceinline__ float gf_square(float x)
     return x * x;
 }
 
+__device__ __forceinline__ float gf_sigmoid(float x)
+{
+    return 1.0f / (1.0f + expf(-x));
+}
+
+// max(x, 0) - x t + ln(1 + e^-|x|): every term is finite, and t = 0 or 1 cancels nothing.
+__device__ __forceinline__ float gf_bce_with_logits(float x, float t)
+{
+    return fmaxf(x, 0.0f) - x * t + log1pf(expf(-fabsf(x)));
+}
+
 // Phi(x), the normal distribution function.
 __device__ __forceinline__ float gf_normal_cdf(float x)
 {
