@@ -30,7 +30,11 @@ static const GfCommandSpec spec = {
     .more = "RUN_DIR is output_dir/<variant> of a job, or a folder that save_pretrained has written: a model\n"
             "(config.json, model.safetensors or shards with an index) or a LoRA adapter (adapter_config.json,\n"
             "adapter_model.safetensors), with a vocabulary; such a one needs --data.  Classes without names are\n"
-            "LABEL_0, LABEL_1, ...  Precision, recall and F1 are weighted by class.\n",
+            "LABEL_0, LABEL_1, ...\n"
+            "Of classes: accuracy, F1 weighted by class, over classes\n"
+            "(macro) and over labels (micro), precision and recall weighted by class; of several labels an\n"
+            "example, those with a probability above 1/2 are predicted, and accuracy asks for all to be right.\n"
+            "Of values: mean squared error, Pearson's and Spearman's correlation.\n",
     .least = 1,
     .most = 1,
     .options = option_list,
@@ -103,6 +107,7 @@ static GfStatus compile(Eval *e)
     GfStepsOptions options = {
         .model = &e->run.model,
         .variant = &e->run.variant,
+        .weighted = e->data.class_weights != NULL,
         .device = &e->device,
         .source = &source,
         .evaluate = {.tokens = (int64_t)gf_dataset_max_tokens(&e->data, e->batch_size),

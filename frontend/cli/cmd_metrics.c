@@ -9,6 +9,7 @@
 #include "runtime/train/metrics.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,13 @@ static const char usage[] =
     "\n"
     "Reads lines such as {\"labels\": 3, \"truth\": [0, 2], \"predicted\": [1, 2]} from standard\n"
     "input: the number of classes, then for every example its class and the class predicted.\n"
-    "Writes accuracy and the weighted F1, precision and recall of each line as JSON.\n"
-    "A class that is never predicted scores 0.\n";
+    "Writes accuracy, F1 (weighted by class, of all classes alike, of all labels alike), weighted\n"
+    "precision and recall of each line as JSON.  A class that is never predicted scores 0.\n"
+    "\n"
+    "With \"problem_type\": \"multi_label_classification\" every example is a list of 0 and 1, one a\n"
+    "class, and its prediction a list of logits, of which those above 0 are predicted; with\n"
+    "\"regression\" both are lists of numbers, and mean squared error, Pearson's and Spearman's\n"
+    "correlation come back.\n";
 
 int gf_cmd_metrics(int argc, char **argv);
 
@@ -45,13 +51,47 @@ static GfStatus count_examples(GfMetrics *metrics, const GfJson *doc, const cJSO
     return GF_OK;
 }
 
-static GfStatus score_document(const GfJson *doc, GfArena *arena, GfScores *scores, GfDiags *diags)
+/* A list of one number a class. */
+static GfStatus read_row(float *row, const GfJson *doc, const cJSON *list, size_t classes, const char *what,
+                         GfDiags *diags)
 {
+    double number = 0;
+
+    GF_TRY(gf_json_as_array(doc, list, what, &list, diags));
+    if ((size_t)cJSON_GetArraySize(list) != classes)
+        return gf_fail(diags, gf_json_loc(doc, list), GF_ERR_DATA, "%s needs %zu numbers, found %d", what, classes,
+                       cJSON_GetArraySize(list));
+    for (const cJSON *item = list->child; item; item = item->next) {
+        GF_TRY(gf_json_as_number(doc, item, what, &number, diags));
+        *row++ = (float)number;
+    }
+    return GF_OK;
+}
+
+static GfStatus add_rows(GfMetrics *metrics, GfArena *arena, const GfJson *doc, const cJSON *truth,
+                         const cJSON *predicted, GfDiags *diags)
+{
+    float *is = GF_NEW_ARRAY(arena, float, metrics->classes), *said = GF_NEW_ARRAY(arena, float, metrics->classes);
+    const cJSON *p = predicted->child;
+
+    if (!is || !said)
+        return gf_fail_memory(diags);
+    for (const cJSON *t = truth->child; t; t = t->next, p = p->next) {
+        GF_TRY(read_row(is, doc, t, metrics->classes, "an item of 'truth'", diags));
+        GF_TRY(read_row(said, doc, p, metrics->classes, "an item of 'predicted'", diags));
+        gf_metrics_add_row(metrics, is, said);
+    }
+    return GF_OK;
+}
+
+static GfStatus score_document(const GfJson *doc, GfArena *arena, GfMetrics *metrics, GfDiags *diags)
+{
+    GfProblem problem = GF_PROBLEM_SINGLE_LABEL;
     int64_t labels = 0;
     const cJSON *truth = NULL, *predicted = NULL;
-    GfMetrics metrics;
 
     GF_TRY(gf_json_get_int_in(doc, doc->root, "labels", GF_REQUIRED, 1, LABELS_MAX, &labels, diags));
+    GF_TRY(gf_problem_read(&problem, doc, doc->root, diags));
     GF_TRY(gf_json_get_array(doc, doc->root, "truth", GF_REQUIRED, &truth, diags));
     GF_TRY(gf_json_get_array(doc, doc->root, "predicted", GF_REQUIRED, &predicted, diags));
     int count = cJSON_GetArraySize(truth), other = cJSON_GetArraySize(predicted);
@@ -60,15 +100,33 @@ static GfStatus score_document(const GfJson *doc, GfArena *arena, GfScores *scor
                        other);
     if (count == 0)
         return gf_fail(diags, gf_json_loc(doc, truth), GF_ERR_DATA, "no examples to score");
-    GF_TRY(gf_metrics_init(&metrics, arena, (size_t)labels, diags));
-    GF_TRY(count_examples(&metrics, doc, truth, predicted, diags));
-    *scores = gf_metrics_scores(&metrics);
-    return GF_OK;
+    GF_TRY(gf_metrics_init(metrics, arena, problem, (size_t)labels, (size_t)count, diags));
+    return problem == GF_PROBLEM_SINGLE_LABEL ? count_examples(metrics, doc, truth, predicted, diags)
+                                              : add_rows(metrics, arena, doc, truth, predicted, diags);
+}
+
+/* "null" where a figure is undefined. */
+static void print_scores(GfMetrics *metrics)
+{
+    GfScores scores = gf_metrics_scores(metrics);
+    const char *separator = "{";
+
+    for (GfMetric m = 0; m < GF_METRIC_COUNT; m++) {
+        if (!gf_metric_is_of(m, metrics->problem))
+            continue;
+        printf("%s\"%s\": ", separator, gf_metric_info(m)->name);
+        if (isnan(scores.values[m]))
+            printf("null");
+        else
+            printf("%.17g", scores.values[m]);
+        separator = ", ";
+    }
+    printf("}\n");
 }
 
 static GfStatus score_line(const char *text, size_t length, unsigned long number, GfDiags *diags)
 {
-    GfScores scores;
+    GfMetrics metrics;
     GfArena arena;
     GfJson doc;
     char name[40];
@@ -76,10 +134,9 @@ static GfStatus score_line(const char *text, size_t length, unsigned long number
     snprintf(name, sizeof name, "stdin, line %lu", number);
     GF_TRY(gf_json_read_text(&doc, name, text, length, diags));
     gf_arena_init(&arena, NULL);
-    GfStatus status = score_document(&doc, &arena, &scores, diags);
+    GfStatus status = score_document(&doc, &arena, &metrics, diags);
     if (status == GF_OK)
-        printf("{\"accuracy\": %.17g, \"f1\": %.17g, \"precision\": %.17g, \"recall\": %.17g}\n", scores.accuracy,
-               scores.f1, scores.precision, scores.recall);
+        print_scores(&metrics);
     gf_arena_free(&arena);
     gf_json_close(&doc);
     return status;

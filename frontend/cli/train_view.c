@@ -102,6 +102,28 @@ static void print_estimate(const GfTrainView *v, const GfEstimate *e, const GfTr
             format_time(v->arena, all), 100 * (1 - (double)e->tokens / (double)e->padded));
 }
 
+/* The next metric from `m` on that has a column; GF_METRIC_COUNT: no more. */
+static GfMetric next_metric(const GfTrainView *v, GfMetric m)
+{
+    while (m < GF_METRIC_COUNT && !(gf_metric_info(m)->title && gf_metric_is_of(m, v->trainer->options.train->problem)))
+        m++;
+    return m;
+}
+
+static int width_of(GfMetric m)
+{
+    int length = (int)strlen(gf_metric_info(m)->title);
+    return length < 6 ? 6 : length;
+}
+
+static void print_titles(const GfTrainView *v)
+{
+    fprintf(v->out, "  epoch  train loss  eval loss");
+    for (GfMetric m = next_metric(v, 0); m < GF_METRIC_COUNT; m = next_metric(v, m + 1))
+        fprintf(v->out, "  %*s", width_of(m), gf_metric_info(m)->title);
+    fprintf(v->out, "  examples/s  tokens/s\n");
+}
+
 static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *trainer, const GfEstimate *estimate)
 {
     GfTrainView *v = self;
@@ -121,13 +143,21 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
         fprintf(v->out, "%-*s  goes on after step %lld of %lld\n", NAME_WIDTH, "resumed",
                 (long long)trainer->state.step, (long long)trainer->max_steps);
     if (!v->dry_run)
-        fprintf(v->out, "  epoch  train loss  eval loss  accuracy      F1  precision  recall  examples/s  tokens/s\n");
+        print_titles(v);
     fflush(v->out);
 }
 
 static double per_second(double count, double seconds)
 {
     return seconds > 0 ? count / seconds : 0;
+}
+
+static void print_score(const GfTrainView *v, int width, double score)
+{
+    if (isnan(score))
+        fprintf(v->out, "%*s", width, "-");
+    else
+        fprintf(v->out, "%*.4f", width, score);
 }
 
 static void on_epoch(void *self, const GfEpochReport *r)
@@ -137,11 +167,11 @@ static void on_epoch(void *self, const GfEpochReport *r)
 
     gf_progress_clear(&v->progress);
     fprintf(v->out, "  %5.4g  %10.4f  ", r->epoch, r->train_loss);
-    if (r->evaluated)
-        fprintf(v->out, "%9.4f  %8.4f  %6.4f  %9.4f  %6.4f", e->loss, e->scores.accuracy, e->scores.f1,
-                e->scores.precision, e->scores.recall);
-    else
-        fprintf(v->out, "%9s  %8s  %6s  %9s  %6s", "-", "-", "-", "-", "-");
+    print_score(v, 9, r->evaluated ? e->loss : NAN);
+    for (GfMetric m = next_metric(v, 0); m < GF_METRIC_COUNT; m = next_metric(v, m + 1)) {
+        fprintf(v->out, "  ");
+        print_score(v, width_of(m), r->evaluated ? e->scores.values[m] : NAN);
+    }
     fprintf(v->out, "  %10s  %8s\n",
             gf_format_count(v->arena, (int64_t)(per_second((double)r->examples, r->seconds) + 0.5)),
             gf_format_count(v->arena, (int64_t)(per_second((double)r->tokens, r->seconds) + 0.5)));
@@ -246,7 +276,7 @@ void gf_view_comparison(GfTrainView *v, const GfComparison *c)
     gf_comparison_text(c, &table);
     fprintf(v->out, "\n%s", gf_text_str(&table));
     if (c->count && c->results[0].evaluated)
-        fprintf(v->out, "scores of the %s split, weighted by class; seconds of training alone\n",
-                gf_split_names[c->results[0].split]);
+        fprintf(v->out, "scores of the %s split%s; seconds of training alone\n", gf_split_names[c->results[0].split],
+                c->results[0].evaluation.problem == GF_PROBLEM_REGRESSION ? "" : ", weighted by class");
     fprintf(v->out, "\n%s/comparison.md  %s/comparison.json  graft report %s\n", folder, folder, folder);
 }

@@ -30,22 +30,57 @@ GfScope gf_builder_scope(const GfBuilder *b, const char *prefix)
 
 /* What the runtime can bind. */
 typedef struct InputRow {
-    const char *name, *symbol;
+    const char *name;
+    GfDType dtype;
+    const char *dims[2]; /* a symbol; a config key, or NULL */
 } InputRow;
 
-static const InputRow input_rows[] = {{"ids", "tokens"},  {"positions", "tokens"}, {"types", "tokens"},
-                                      {"starts", "seqs"}, {"lengths", "seqs"},     {"labels", "seqs"}};
+static const InputRow input_rows[] = {
+    {"ids", GF_I32, {"tokens"}},
+    {"positions", GF_I32, {"tokens"}},
+    {"types", GF_I32, {"tokens"}},
+    {"starts", GF_I32, {"seqs"}},
+    {"lengths", GF_I32, {"seqs"}},
+    {"labels", GF_I32, {"seqs"}},
+    {"targets", GF_F32, {"seqs", "num_labels"}},
+};
 enum { INPUT_COUNT = sizeof input_rows / sizeof *input_rows };
+
+static bool is_type_of(const GfTypeText *text, const InputRow *row)
+{
+    uint32_t rank = row->dims[1] ? 2 : 1;
+
+    return text->dtype == row->dtype && text->rank == rank && strcmp(text->dims[0], row->dims[0]) == 0 &&
+           (rank == 1 || strcmp(text->dims[1], row->dims[1]) == 0) && !text->init[0];
+}
+
+static GfStatus input_type(const GfBuilder *b, const cJSON *node, const InputRow *row, GfType *type)
+{
+    GfDim rows = gf_dim_symbol(gf_graph_symbol(b->g, row->dims[0]));
+    int64_t columns = 1;
+    double number;
+    GfLoc loc;
+
+    *type = gf_type_vector(row->dtype, rows);
+    if (!row->dims[1])
+        return GF_OK;
+    GF_TRY(gf_scope_named_number(&b->inputs, node, row->dims[1], &number, &loc));
+    GF_TRY(gf_scope_whole(&b->inputs, number, loc, "a size", 1, INT32_MAX, &columns));
+    *type = gf_type_matrix(row->dtype, rows, gf_dim_const(columns));
+    return GF_OK;
+}
 
 static GfStatus add_input(GfBuilder *b, const cJSON *node, const InputRow *row)
 {
     GfTypeText text;
+    GfType type;
 
     GF_TRY(gf_type_text_read(&text, b->doc, node, b->diags));
-    if (text.dtype != GF_I32 || text.rank != 1 || strcmp(text.dims[0], row->symbol) != 0 || text.init[0])
-        return gf_fail(b->diags, gf_builder_loc(b, node), GF_ERR_SHAPE, "the input '%s' is i32[%s], not %s", row->name,
-                       row->symbol, node->valuestring);
-    GfType type = gf_type_vector(GF_I32, gf_dim_symbol(gf_graph_symbol(b->g, row->symbol)));
+    if (!is_type_of(&text, row))
+        return gf_fail(b->diags, gf_builder_loc(b, node), GF_ERR_SHAPE, "the input '%s' is %s[%s%s%s], not %s",
+                       row->name, gf_dtype_text(row->dtype), row->dims[0], row->dims[1] ? "," : "",
+                       row->dims[1] ? row->dims[1] : "", node->valuestring);
+    GF_TRY(input_type(b, node, row, &type));
     GfNodeSpec spec = {.op = GF_OP_INPUT, .name = row->name, .declared = &type, .loc = gf_json_key_loc(b->doc, node)};
     GF_TRY(gf_graph_add(b->g, NULL, &spec, &b->last_input, b->diags));
     return gf_scope_bind(&b->inputs, node, node->string, gf_result(b->last_input), true);

@@ -16,7 +16,7 @@ static const char *kind_name(GfConfigKind kind)
     case GF_CONFIG_NULL:
         break;
     }
-    return "a number or null";
+    return "a number, a string or null";
 }
 
 static bool kind_of(const cJSON *node, GfConfigKind *kind)
@@ -71,7 +71,7 @@ static GfStatus check_kind(const GfConfigValue *value, const GfJson *doc, const 
     bool nullable = value->example == GF_CONFIG_NULL;
     GfConfigKind kind;
 
-    if (kind_of(node, &kind) && (kind == value->example || (nullable && kind == GF_CONFIG_NUMBER)))
+    if (kind_of(node, &kind) && (kind == value->example || (nullable && kind != GF_CONFIG_BOOL)))
         return GF_OK;
     GfStatus status = gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE, "config key '%s' must be %s, found %s",
                               value->key, kind_name(value->example), gf_json_type_name(node));

@@ -1,7 +1,7 @@
 /* config.h -- the sizes and choices of a model, by the names of config.json.
  *
  * A model file lists every key with a default, whose kind is the kind that the
- * key takes (a default of null takes a number or null).  Sources are laid over
+ * key takes (a default of null takes a number, a string or null).  Sources are laid over
  * the defaults in order; the last one wins.
  */
 #ifndef GF_FRONTEND_GRAPH_CONFIG_H

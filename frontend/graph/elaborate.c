@@ -237,13 +237,44 @@ static GfStatus build_round(GfBuilder *b, GfScope *scope, const cJSON *statement
     return bind_gives(b, &inner, scope, block, statement);
 }
 
+static GfStatus fail_choice(const GfBuilder *b, const cJSON *blocks, const char *key, const GfConfigValue *value)
+{
+    const char *names[GF_NAMES_MAX];
+    size_t count = 0;
+
+    for (const cJSON *block = blocks ? blocks->child : NULL; block; block = block->next)
+        names[count++] = block->string;
+    gf_fail(b->diags, value->loc, GF_ERR_NAME, "'%s' is \"%s\", but the model has no such block", key, value->text);
+    const char *close = gf_closest(value->text, names, count);
+    if (close)
+        gf_note(b->diags, "did you mean '%s'?", close);
+    return GF_ERR_NAME;
+}
+
+/* The block that a statement names, directly or by a config key. */
+static GfStatus block_of(const GfBuilder *b, const cJSON *statement, const cJSON **block)
+{
+    const cJSON *blocks = gf_json_find(b->doc, b->doc->root, "blocks"), *use = gf_json_find(b->doc, statement, "use");
+    const char *text = use->valuestring;
+
+    if (text[0] != '$') {
+        *block = gf_json_find(b->doc, blocks, text);
+        return GF_OK;
+    }
+    const GfConfigValue *value = gf_config_find(&b->model->config, text + 1);
+    if (!value || value->kind != GF_CONFIG_STRING)
+        return gf_fail(b->diags, gf_builder_loc(b, use), GF_ERR_NAME, "'%s' names no config key that holds a string",
+                       text);
+    *block = gf_json_find(b->doc, blocks, value->text);
+    return *block ? gf_model_check_use(b->doc, statement, *block, b->diags) : fail_choice(b, blocks, text + 1, value);
+}
+
 static GfStatus build_use(GfBuilder *b, GfScope *scope, const cJSON *statement)
 {
-    const cJSON *blocks = gf_json_find(b->doc, b->doc->root, "blocks");
-    const cJSON *block = gf_json_find(b->doc, blocks, gf_json_find(b->doc, statement, "use")->valuestring);
-    const cJSON *repeat = gf_json_find(b->doc, statement, "repeat");
+    const cJSON *repeat = gf_json_find(b->doc, statement, "repeat"), *block = NULL;
     int64_t rounds = 1;
 
+    GF_TRY(block_of(b, statement, &block));
     if (repeat) {
         double number;
         GfLoc loc;
@@ -326,6 +357,15 @@ static GfStatus build_return(GfBuilder *b, const GfScope *scope)
     return gf_graph_add(b->g, NULL, &spec, &n, b->diags);
 }
 
+/* What a model is not asked for, it does not take: only one of labels and targets is read. */
+static void drop_unread_inputs(const GfBuilder *b)
+{
+    GF_EACH_NODE (n, b->g) {
+        if (n->op == GF_OP_INPUT && !gf_result(n)->uses)
+            gf_remove(b->g, n);
+    }
+}
+
 static GfStatus build_model(GfBuilder *b)
 {
     GfScope top = gf_builder_scope(b, "");
@@ -336,6 +376,7 @@ static GfStatus build_model(GfBuilder *b)
     GF_TRY(gf_builder_params(b, &top, b->doc->root));
     GF_TRY(build_statements(b, &top, b->doc->root));
     GF_TRY(build_return(b, &top));
+    drop_unread_inputs(b);
     return b->g->arena.failed ? gf_fail_memory(b->diags) : GF_OK;
 }
 

@@ -229,6 +229,7 @@ static GfStatus load_run(GfJob *job, const Wanted *wanted, size_t run, GfDiags *
     GF_TRY(open_variant(job, &to->variant, wanted, diags));
     job->variant_count++;
     to->own_training = wanted->training;
+    to->weighted = job->data.class_weights != NULL;
     to->training = gf_training_defaults;
     list_sources(job, &to->variant, wanted, sources);
     for (size_t i = 0; i < SOURCES; i++)
@@ -326,6 +327,10 @@ static GfStatus read_config(GfJob *job, GfDiags *diags)
 {
     GF_TRY(gf_json_get_object(&job->doc, job->doc.root, "config", GF_OPTIONAL, &job->config, diags));
     const cJSON *labels = gf_json_find(&job->doc, job->config, "num_labels");
+    const cJSON *problem = gf_json_find(&job->doc, job->config, "problem_type");
+    if (problem)
+        return gf_fail(diags, gf_json_key_loc(&job->doc, problem), GF_ERR_KEY,
+                       "problem_type says what the data's labels are: it stands in \"data\"");
     if (!labels)
         return GF_OK;
     return gf_fail(diags, gf_json_key_loc(&job->doc, labels), GF_ERR_KEY,

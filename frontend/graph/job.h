@@ -72,6 +72,7 @@ typedef struct GfJobVariant {
     const char *group; /* the same without the seed: runs to be averaged share it */
     GfVariant variant;
     GfTraining training;       /* the job's with the variant's laid over it */
+    bool weighted;             /* the data's classes have weights in the loss */
     const cJSON *own_training; /* "training" of its item in the job's list, in the job's document; NULL: none */
 } GfJobVariant;
 

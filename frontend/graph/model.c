@@ -93,6 +93,18 @@ static GfStatus set_num_labels(GfModel *m, int64_t num_labels, GfDiags *diags)
     return GF_OK;
 }
 
+/* One label is a value to learn, several are classes: as transformers has it where nobody says. */
+static void settle_problem(GfModel *m, const char *stated)
+{
+    GfConfigValue *problem = gf_config_find(&m->config, "problem_type");
+
+    if (!problem || (!stated && problem->kind == GF_CONFIG_STRING))
+        return;
+    bool one = gf_config_i(&m->config, "num_labels", 0) == 1;
+    problem->kind = GF_CONFIG_STRING;
+    problem->text = stated ? stated : one ? "regression" : "single_label_classification";
+}
+
 static GfStatus read_config(GfModel *m, const GfModelOptions *options, GfDiags *diags)
 {
     const cJSON *defaults = NULL;
@@ -101,7 +113,10 @@ static GfStatus read_config(GfModel *m, const GfModelOptions *options, GfDiags *
     GF_TRY(gf_config_read(&m->config, &m->arena, &m->doc, defaults, diags));
     for (size_t i = 0; options && i < options->source_count; i++)
         GF_TRY(merge_source(m, &options->sources[i], diags));
-    return options && options->num_labels > 0 ? set_num_labels(m, options->num_labels, diags) : GF_OK;
+    if (options && options->num_labels > 0)
+        GF_TRY(set_num_labels(m, options->num_labels, diags));
+    settle_problem(m, options ? options->problem_type : NULL);
+    return GF_OK;
 }
 
 /* The sources may die after loading: their texts are no longer there to be shown. */

@@ -35,8 +35,14 @@
  * a name anew, then the next ones see the new value; params cannot be given anew.
  * Sizes (in types, "sizes", "repeat", attributes) are numbers, sizes that the
  * block takes, config keys, or, in types of inputs, the symbols tokens and seqs.
+ * The inputs are ids, positions, types i32[tokens], starts, lengths, labels i32[seqs]
+ * and targets f32[seqs,num_labels]; one that no statement reads is left out.
  * An attribute that is a list takes the first of its config keys that is not
- * null.  "$key" as an op is the op that the config key names.
+ * null.  "$key" as an op is the op that the config key names; "$key" as the block
+ * of a statement of the model itself is the block that it names, so that
+ * {"use": "$problem_type", "in": ["logits"], "out": "loss"} chooses a loss.  Where
+ * problem_type is null, it is "regression" for one label and
+ * "single_label_classification" for several.
  *
  * Ops that draw random numbers get their operand rng and their identity `key`
  * (1, 2, ... in the order of appearance) by themselves.  Parameters are drawn
@@ -82,7 +88,8 @@ typedef struct GfModel {
 typedef struct GfModelOptions {
     const GfConfigSource *sources; /* in order: a config.json, a job's config, --set */
     size_t source_count;
-    int64_t num_labels; /* 0: as the sources say */
+    int64_t num_labels;       /* 0: as the sources say */
+    const char *problem_type; /* NULL: as the sources say */
 } GfModelOptions;
 
 /* Read a model file, lay the sources over its config and build its graph.

@@ -120,17 +120,24 @@ static GfStatus unknown_block(const Check *c, const cJSON *statement, const char
 }
 
 /* The statement's list `key` has as many names as the block's list `takes`. */
-static GfStatus check_list(const Check *c, const cJSON *statement, const char *key, const Block *block,
-                           const char *takes)
+static GfStatus check_list(const GfJson *doc, const cJSON *statement, const char *key, const cJSON *block,
+                           const char *takes, GfDiags *diags)
 {
-    const cJSON *given = gf_json_find(c->doc, statement, key), *taken = gf_json_find(c->doc, block->node, takes);
+    const cJSON *given = gf_json_find(doc, statement, key), *taken = gf_json_find(doc, block, takes);
     int count = cJSON_IsArray(given) ? cJSON_GetArraySize(given) : given ? 1 : 0;
     int want = cJSON_IsArray(taken) ? cJSON_GetArraySize(taken) : taken ? 1 : 0;
 
     if (count == want)
         return GF_OK;
-    return gf_fail(c->diags, gf_json_loc(c->doc, given ? given : statement), GF_ERR_VALUE,
-                   "block '%s' has %d in \"%s\", this use %d in \"%s\"", block->node->string, want, takes, count, key);
+    return gf_fail(diags, gf_json_loc(doc, given ? given : statement), GF_ERR_VALUE,
+                   "block '%s' has %d in \"%s\", this use %d in \"%s\"", block->string, want, takes, count, key);
+}
+
+GfStatus gf_model_check_use(const GfJson *doc, const cJSON *statement, const cJSON *block, GfDiags *diags)
+{
+    GF_TRY(check_list(doc, statement, "in", block, "takes", diags));
+    GF_TRY(check_list(doc, statement, "sizes", block, "sizes", diags));
+    return check_list(doc, statement, "out", block, "gives", diags);
 }
 
 /* A repeat feeds what a round gives to the next one. */
@@ -159,6 +166,19 @@ static GfStatus check_use_keys(const Check *c, const cJSON *statement)
     return gf_json_get_string(c->doc, statement, "as", GF_OPTIONAL, &as, c->diags);
 }
 
+/* A block that the config chooses could be the one that uses it. */
+static GfStatus check_is_top(const Check *c, const cJSON *statement)
+{
+    const cJSON *top = gf_json_find(c->doc, c->doc->root, "do");
+
+    for (const cJSON *s = cJSON_IsArray(top) ? top->child : NULL; s; s = s->next) {
+        if (s == statement)
+            return GF_OK;
+    }
+    return gf_fail(c->diags, gf_json_loc(c->doc, gf_json_find(c->doc, statement, "use")), GF_ERR_NAME,
+                   "only the model's own statements may leave the choice of a block to the config");
+}
+
 static GfStatus check_use_statement(const Check *c, const cJSON *statement)
 {
     const char *name = NULL;
@@ -168,13 +188,11 @@ static GfStatus check_use_statement(const Check *c, const cJSON *statement)
     GF_TRY(gf_json_get_string(c->doc, statement, "use", GF_REQUIRED, &name, c->diags));
     GF_TRY(gf_names_read(&in, c->scratch, c->doc, gf_json_find(c->doc, statement, "in"), c->diags));
     GF_TRY(gf_names_read(&out, c->scratch, c->doc, gf_json_find(c->doc, statement, "out"), c->diags));
+    GF_TRY(check_repeat(c, statement, &in, &out));
+    if (name[0] == '$') /* which block, the config says */
+        return check_is_top(c, statement);
     const Block *block = find_block(c, name);
-    if (!block)
-        return unknown_block(c, statement, name);
-    GF_TRY(check_list(c, statement, "in", block, "takes"));
-    GF_TRY(check_list(c, statement, "sizes", block, "sizes"));
-    GF_TRY(check_list(c, statement, "out", block, "gives"));
-    return check_repeat(c, statement, &in, &out);
+    return block ? gf_model_check_use(c->doc, statement, block->node, c->diags) : unknown_block(c, statement, name);
 }
 
 static GfStatus check_statement(const Check *c, const cJSON *statement)

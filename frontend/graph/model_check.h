@@ -14,6 +14,9 @@ GfStatus gf_model_check(const GfJson *doc, GfArena *scratch, GfDiags *diags);
 /* The keys of a statement are those of its op. */
 GfStatus gf_model_check_op(const GfJson *doc, const cJSON *statement, GfOp op, GfDiags *diags);
 
+/* A statement gives its block as many values and sizes as this takes, and names as many as it gives. */
+GfStatus gf_model_check_use(const GfJson *doc, const cJSON *statement, const cJSON *block, GfDiags *diags);
+
 /* The op called `text`, if statements may use it; the error stands at `loc`. */
 GfStatus gf_model_find_op(const char *text, GfLoc loc, GfOp *op, GfDiags *diags);
 

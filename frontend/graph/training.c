@@ -1,6 +1,8 @@
 /* training.c -- see training.h. */
 #include "frontend/graph/training.h"
 
+#include "frontend/graph/metric.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -183,29 +185,6 @@ const char *gf_training_key(size_t index)
     return index < COUNT(rows) ? rows[index].name : NULL;
 }
 
-static bool is_loss(const char *metric)
-{
-    size_t length = strlen(metric);
-    return length >= 4 && strcmp(metric + length - 4, "loss") == 0;
-}
-
-static GfStatus check_metric(const GfTraining *t, GfLoc loc, GfDiags *diags)
-{
-    static const char *const metrics[] = {"loss", "accuracy", "f1", "precision", "recall"};
-    const char *name = t->metric_for_best_model;
-
-    if (strncmp(name, "eval_", 5) == 0)
-        name += 5;
-    for (size_t i = 0; i < COUNT(metrics); i++) {
-        if (strcmp(name, metrics[i]) == 0)
-            return GF_OK;
-    }
-    const char *close = gf_closest(name, metrics, COUNT(metrics));
-    GfStatus status = gf_fail(diags, loc, GF_ERR_VALUE, "there is no metric '%s'", t->metric_for_best_model);
-    gf_note(diags, "did you mean 'eval_%s'?", close ? close : "f1");
-    return status;
-}
-
 /* The best model is one that was evaluated and saved: as TrainingArguments has it. */
 static GfStatus check_best(const GfTraining *t, GfLoc loc, GfDiags *diags)
 {
@@ -228,9 +207,9 @@ GfStatus gf_training_finish(GfTraining *t, GfLoc loc, GfDiags *diags)
     t->best_is_named = *t->metric_for_best_model != '\0';
     if (!t->best_is_named)
         t->metric_for_best_model = "eval_loss";
-    GF_TRY(check_metric(t, loc, diags));
+    GF_TRY(gf_metric_check(t->metric_for_best_model, GF_PROBLEM_DERIVED, loc, diags));
     if (t->greater_is_better == GF_MAYBE_OPEN)
-        t->greater_is_better = is_loss(t->metric_for_best_model) ? GF_MAYBE_NO : GF_MAYBE_YES;
+        t->greater_is_better = gf_metric_grows(t->metric_for_best_model) ? GF_MAYBE_YES : GF_MAYBE_NO;
     if (t->early_stopping_patience && t->eval_strategy == GF_STRATEGY_NO)
         return gf_fail(diags, loc, GF_ERR_VALUE, "early stopping needs evaluation: eval_strategy is \"no\"");
     if (t->save_strategy == GF_STRATEGY_BEST && t->eval_strategy == GF_STRATEGY_NO)

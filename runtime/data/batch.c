@@ -120,6 +120,11 @@ static void pack_tokens(GfBatch *batch, const GfDataset *d, size_t example)
     batch->tokens += (int32_t)length;
 }
 
+static float weight_of(const GfDataset *d, size_t example)
+{
+    return d->class_weights && d->labels ? d->class_weights[d->labels[example]] : 1;
+}
+
 static void pack(GfBatch *batch, const GfDataset *d, size_t example)
 {
     int32_t seq = batch->seqs;
@@ -130,8 +135,36 @@ static void pack(GfBatch *batch, const GfDataset *d, size_t example)
     if (d->targets)
         memcpy(batch->targets + (size_t)seq * d->classes, d->targets + example * d->classes,
                d->classes * sizeof *batch->targets);
-    batch->weights[seq] = d->class_weights && d->labels ? d->class_weights[d->labels[example]] : 1;
+    batch->weights[seq] = weight_of(d, example);
+    batch->weight += (double)batch->weights[seq];
     batch->seqs++;
+}
+
+/* Weights of mean 1: the mean of the weighed losses is then their weighted mean. */
+static void level(GfBatch *batch)
+{
+    double scale = batch->weight > 0 ? batch->seqs / batch->weight : 0;
+
+    for (int32_t i = 0; i < batch->seqs; i++)
+        batch->weights[i] = (float)(batch->weights[i] * scale);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+double gf_batcher_weight(const GfBatcher *b, size_t first, size_t count)
+{
+    const GfDataset *d = b->dataset;
+    size_t begin = least(first * b->batch_size, d->examples), end = least((first + count) * b->batch_size, d->examples);
+    double sum = 0;
+
+    if (!d->class_weights || !d->labels)
+        return (double)(end - begin);
+    for (size_t i = begin; i < end; i++)
+        sum += (double)weight_of(d, b->order[i]);
+    return sum;
 }
 
 const GfBatch *gf_batcher_next(GfBatcher *b)
@@ -139,11 +172,12 @@ const GfBatch *gf_batcher_next(GfBatcher *b)
     if (b->next >= b->batches)
         return NULL;
     size_t first = b->next++ * b->batch_size;
-    size_t rest = b->dataset->examples - first;
-    size_t count = rest < b->batch_size ? rest : b->batch_size;
+    size_t count = least(b->dataset->examples - first, b->batch_size);
 
     b->batch.tokens = b->batch.seqs = 0;
+    b->batch.weight = 0;
     for (size_t i = 0; i < count; i++)
         pack(&b->batch, b->dataset, b->order[first + i]);
+    level(&b->batch);
     return &b->batch;
 }

@@ -22,7 +22,8 @@ typedef struct GfBatch {
     int32_t *lengths;   /* [seqs] */
     int32_t *labels;    /* [seqs] of single-label classification, else all 0 */
     float *targets;     /* [seqs, classes] of the others; NULL */
-    float *weights;     /* [seqs] of each example's loss */
+    float *weights;     /* [seqs] of each example's loss, of mean 1 within the batch (or all 0) */
+    double weight;      /* the sum before that: seqs, where no class has a weight */
 } GfBatch;
 
 typedef struct GfBatcher {
@@ -48,6 +49,9 @@ void gf_batcher_start_shuffled(GfBatcher *batcher, uint64_t seed, uint64_t epoch
 
 /* Go on within the epoch from batch number `batch` in [0, batches]. */
 void gf_batcher_seek(GfBatcher *batcher, size_t batch);
+
+/* The weight of `count` batches from number `first` on, in the order of the epoch. */
+double gf_batcher_weight(const GfBatcher *batcher, size_t first, size_t count);
 
 /* The next batch, valid until the next call; NULL at the end of the epoch. */
 const GfBatch *gf_batcher_next(GfBatcher *batcher);

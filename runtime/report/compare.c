@@ -14,9 +14,10 @@ typedef enum Form { FORM_COUNT, FORM_SHORT, FORM_SECONDS, FORM_SCORE } Form;
 /* A column's figure of a run. */
 typedef struct Column {
     const char *title;
-    double (*value)(const GfReportRun *run);
+    double (*value)(const GfReportRun *run); /* NULL: the metric */
     Form form;
     Goal goal;
+    GfMetric metric;
 } Column;
 
 static double get_trainable(const GfReportRun *run)
@@ -44,45 +45,43 @@ static double get_speed(const GfReportRun *run)
     return run->examples_per_second;
 }
 
-static double get_accuracy(const GfReportRun *run)
-{
-    return run->scores.accuracy;
-}
-
-static double get_precision(const GfReportRun *run)
-{
-    return run->scores.precision;
-}
-
-static double get_recall(const GfReportRun *run)
-{
-    return run->scores.recall;
-}
-
-static double get_f1(const GfReportRun *run)
-{
-    return run->scores.f1;
-}
-
 static double get_loss(const GfReportRun *run)
 {
     return run->scores.loss;
 }
 
 static const Column columns[] = {
-    {"trainable", get_trainable, FORM_COUNT, GOAL_NONE},
-    {"% of all", get_share, FORM_SHORT, GOAL_NONE},
-    {"epochs", get_epochs, FORM_SHORT, GOAL_NONE},
-    {"seconds", get_seconds, FORM_SECONDS, GOAL_NONE},
-    {"examples/s", get_speed, FORM_COUNT, GOAL_NONE},
-    {"accuracy", get_accuracy, FORM_SCORE, GOAL_HIGH},
-    {"precision", get_precision, FORM_SCORE, GOAL_HIGH},
-    {"recall", get_recall, FORM_SCORE, GOAL_HIGH},
-    {"F1", get_f1, FORM_SCORE, GOAL_HIGH},
-    {"loss", get_loss, FORM_SCORE, GOAL_LOW},
+    {"trainable", get_trainable, FORM_COUNT, GOAL_NONE, 0},
+    {"% of all", get_share, FORM_SHORT, GOAL_NONE, 0},
+    {"epochs", get_epochs, FORM_SHORT, GOAL_NONE, 0},
+    {"seconds", get_seconds, FORM_SECONDS, GOAL_NONE, 0},
+    {"examples/s", get_speed, FORM_COUNT, GOAL_NONE, 0},
+    {"accuracy", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_ACCURACY},
+    {"precision", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_PRECISION},
+    {"recall", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_RECALL},
+    {"F1", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_F1},
+    {"MSE", NULL, FORM_SCORE, GOAL_LOW, GF_METRIC_MSE},
+    {"Pearson", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_PEARSON},
+    {"Spearman", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_SPEARMAN},
+    {"loss", get_loss, FORM_SCORE, GOAL_LOW, 0},
 };
 
 enum { COLUMNS = sizeof columns / sizeof *columns };
+
+static double value_of(const Column *c, const GfReportRun *run)
+{
+    return c->value ? c->value(run) : run->scores.values[c->metric];
+}
+
+/* A metric has a column where a run's problem has it. */
+static bool is_shown(const GfReport *r, const Column *c)
+{
+    bool shown = c->value != NULL;
+
+    for (size_t i = 0; i < r->count; i++)
+        shown = shown || gf_metric_is_of(c->metric, r->runs[i].problem);
+    return shown;
+}
 
 /* Whether no other run has a better figure, and one at least a worse. */
 static bool is_best(const GfReport *r, const Column *c, double value)
@@ -92,7 +91,7 @@ static bool is_best(const GfReport *r, const Column *c, double value)
     if (c->goal == GOAL_NONE || isnan(value))
         return false;
     for (size_t i = 0; i < r->count; i++) {
-        double other = c->value(&r->runs[i]), ahead = c->goal == GOAL_HIGH ? value - other : other - value;
+        double other = value_of(c, &r->runs[i]), ahead = c->goal == GOAL_HIGH ? value - other : other - value;
         if (ahead < 0)
             return false;
         beats = beats || ahead > 0;
@@ -102,7 +101,7 @@ static bool is_best(const GfReport *r, const Column *c, double value)
 
 static void add_figure(const GfReport *r, GfText *out, const Column *c, const GfReportRun *run)
 {
-    double value = c->value(run);
+    double value = value_of(c, run);
 
     gf_text_add(out, "%s", is_best(r, c, value) ? "<td class=\"best\">" : "<td>");
     if (c->form == FORM_COUNT || (c->form == FORM_SECONDS && value >= 100))
@@ -136,9 +135,25 @@ static void add_run_row(const GfReport *r, GfText *out, size_t index)
         gf_text_add(out, "</span>");
     }
     gf_text_add(out, "</th>");
-    for (size_t k = 0; k < COLUMNS; k++)
-        add_figure(r, out, &columns[k], run);
+    for (size_t k = 0; k < COLUMNS; k++) {
+        if (is_shown(r, &columns[k]))
+            add_figure(r, out, &columns[k], run);
+    }
     gf_text_add(out, "</tr>\n");
+}
+
+/* What the figures are. */
+static const char *explain(GfProblem problem)
+{
+    switch (problem) {
+    case GF_PROBLEM_MULTI_LABEL:
+        return "accuracy is the share of examples that are right in every class, precision, recall and F1 are weighted "
+               "by class, loss is the mean binary cross entropy in nats";
+    case GF_PROBLEM_REGRESSION:
+        return "loss is the mean squared error";
+    default:
+        return "precision, recall and F1 are weighted by class, loss is the mean cross entropy in nats";
+    }
 }
 
 void gf_report_comparison(GfText *out, const GfReport *r)
@@ -148,13 +163,14 @@ void gf_report_comparison(GfText *out, const GfReport *r)
     if (!splits_differ(r) && r->runs[0].scores.split) {
         gf_text_add(out, "Scores on the ");
         gf_html_text(out, r->runs[0].scores.split);
-        gf_text_add(out, " split; precision, recall and F1 are weighted by class, loss is the mean cross entropy in "
-                         "nats. ");
+        gf_text_add(out, " split; %s. ", explain(r->runs[0].problem));
     }
     gf_text_add(out, "Seconds and examples/s are those of the training steps alone.</caption>\n"
                      "<thead><tr><th scope=\"col\">variant</th>");
-    for (size_t k = 0; k < COLUMNS; k++)
-        gf_text_add(out, "<th scope=\"col\">%s</th>", columns[k].title);
+    for (size_t k = 0; k < COLUMNS; k++) {
+        if (is_shown(r, &columns[k]))
+            gf_text_add(out, "<th scope=\"col\">%s</th>", columns[k].title);
+    }
     gf_text_add(out, "</tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < r->count; i++)
         add_run_row(r, out, i);

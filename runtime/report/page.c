@@ -47,24 +47,27 @@ static void add_head(const GfReport *r, GfText *out)
 
 /* ---- the first lines ---- */
 
-static const GfReportRun *best_run(const GfReport *r)
+static const GfReportRun *best_run(const GfReport *r, GfMetric metric)
 {
     const GfReportRun *best = NULL;
 
-    for (size_t i = 0; i < r->count; i++)
-        if (!isnan(r->runs[i].scores.f1) && (!best || r->runs[i].scores.f1 > best->scores.f1))
+    for (size_t i = 0; i < r->count; i++) {
+        double value = r->runs[i].scores.values[metric];
+        if (!isnan(value) && (!best || value > best->scores.values[metric]))
             best = &r->runs[i];
+    }
     return best;
 }
 
 static void add_best_card(const GfReport *r, GfText *out)
 {
-    const GfReportRun *best = best_run(r);
+    GfMetric metric = r->runs[0].problem == GF_PROBLEM_REGRESSION ? GF_METRIC_PEARSON : GF_METRIC_F1;
+    const GfReportRun *best = best_run(r, metric);
 
     if (!best)
         return;
-    gf_text_add(out, "<li><b>%.4f</b><span>", best->scores.f1);
-    gf_text_add(out, r->count > 1 ? "best F1: " : "F1: ");
+    gf_text_add(out, "<li><b>%.4f</b><span>", best->scores.values[metric]);
+    gf_text_add(out, "%s%s: ", r->count > 1 ? "best " : "", gf_metric_info(metric)->title);
     gf_html_text(out, best->name);
     gf_text_add(out, ", on the ");
     gf_html_text(out, best->scores.split);

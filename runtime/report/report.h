@@ -30,6 +30,9 @@ typedef struct GfCurve {
     X(EVAL_LOSS, "eval_loss", "Validation loss")                                                                       \
     X(ACCURACY, "eval_accuracy", "Validation accuracy")                                                                \
     X(F1, "eval_f1", "Validation F1")                                                                                  \
+    X(MSE, "eval_mse", "Validation mean squared error")                                                                \
+    X(PEARSON, "eval_pearson", "Validation Pearson correlation")                                                       \
+    X(SPEARMAN, "eval_spearman", "Validation Spearman correlation")                                                    \
     X(LEARNING_RATE, "learning_rate", "Learning rate")                                                                 \
     X(GRAD_NORM, "grad_norm", "Gradient norm")
 
@@ -43,7 +46,7 @@ typedef enum GfCurveKind {
 /* Scores on a split.  NAN: not known. */
 typedef struct GfReportScores {
     const char *split; /* NULL: there are none */
-    double loss, accuracy, precision, recall, f1;
+    double loss, values[GF_METRIC_COUNT];
     const char **labels;    /* [class_count] */
     GfClassScores *classes; /* [class_count], or NULL */
     uint64_t *confusion;    /* [truth * class_count + predicted], or NULL */
@@ -60,6 +63,7 @@ typedef struct GfReportRun {
     const char *job, *about, *model, *checkpoint, *version, *started, *finished;
     double trainable, all;
     double epochs, steps, seconds, compile_seconds, examples_per_second;
+    GfProblem problem; /* as results.json says, else as the scores look */
     GfReportScores scores;
     const cJSON *machine, *data, *training, *recipe; /* objects in `results`, or NULL */
 } GfReportRun;

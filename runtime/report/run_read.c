@@ -99,6 +99,15 @@ static GfStatus read_state(Reader *r)
     return GF_OK;
 }
 
+static GfStatus read_scores(Reader *r, const GfJson *doc, const cJSON *from)
+{
+    GfReportScores *s = &r->run->scores;
+
+    for (GfMetric m = 0; m < GF_METRIC_COUNT; m++)
+        GF_TRY(gf_json_get_number(doc, from, gf_metric_info(m)->key, GF_OPTIONAL, &s->values[m], r->diags));
+    return gf_json_get_number(doc, from, "eval_loss", GF_OPTIONAL, &s->loss, r->diags);
+}
+
 /* A folder without results.json: the last evaluation on the way says how good it is. */
 static GfStatus read_last_evaluation(Reader *r)
 {
@@ -111,11 +120,7 @@ static GfStatus read_last_evaluation(Reader *r)
     if (!last)
         return GF_OK;
     s->split = "validation";
-    GF_TRY(gf_json_get_number(doc, last, "eval_loss", GF_OPTIONAL, &s->loss, r->diags));
-    GF_TRY(gf_json_get_number(doc, last, "eval_accuracy", GF_OPTIONAL, &s->accuracy, r->diags));
-    GF_TRY(gf_json_get_number(doc, last, "eval_precision", GF_OPTIONAL, &s->precision, r->diags));
-    GF_TRY(gf_json_get_number(doc, last, "eval_recall", GF_OPTIONAL, &s->recall, r->diags));
-    return gf_json_get_number(doc, last, "eval_f1", GF_OPTIONAL, &s->f1, r->diags);
+    return read_scores(r, doc, last);
 }
 
 /* ---- results.json: the evaluation ---- */
@@ -227,11 +232,7 @@ static GfStatus read_evaluation(Reader *r)
     if (!e)
         return GF_OK;
     GF_TRY(gf_json_get_string(doc, e, "split", GF_REQUIRED, &s->split, r->diags));
-    GF_TRY(gf_json_get_number(doc, e, "eval_loss", GF_OPTIONAL, &s->loss, r->diags));
-    GF_TRY(gf_json_get_number(doc, e, "eval_accuracy", GF_OPTIONAL, &s->accuracy, r->diags));
-    GF_TRY(gf_json_get_number(doc, e, "eval_precision", GF_OPTIONAL, &s->precision, r->diags));
-    GF_TRY(gf_json_get_number(doc, e, "eval_recall", GF_OPTIONAL, &s->recall, r->diags));
-    GF_TRY(gf_json_get_number(doc, e, "eval_f1", GF_OPTIONAL, &s->f1, r->diags));
+    GF_TRY(read_scores(r, doc, e));
     GF_TRY(read_labels(r, e));
     GF_TRY(read_classes(r, e));
     return read_matrix(r, e);
@@ -290,7 +291,15 @@ static GfStatus read_results(Reader *r)
     GF_TRY(read_words(r));
     GF_TRY(read_numbers(r));
     GF_TRY(read_objects(r));
+    GF_TRY(gf_problem_read(&r->run->problem, &r->run->results, r->run->data, r->diags));
     return read_evaluation(r);
+}
+
+/* Where nobody says, values have an error and classes have none. */
+static void settle_problem(GfReportRun *run)
+{
+    if (run->problem == GF_PROBLEM_DERIVED)
+        run->problem = isnan(run->scores.values[GF_METRIC_MSE]) ? GF_PROBLEM_SINGLE_LABEL : GF_PROBLEM_REGRESSION;
 }
 
 /* ---- all ---- */
@@ -324,7 +333,10 @@ static void set_unknown(GfReportRun *run)
     run->job = run->about = run->model = run->checkpoint = run->version = run->started = run->finished = "";
     run->trainable = run->all = run->epochs = run->steps = NAN;
     run->seconds = run->compile_seconds = run->examples_per_second = NAN;
-    run->scores = (GfReportScores){.loss = NAN, .accuracy = NAN, .precision = NAN, .recall = NAN, .f1 = NAN};
+    run->problem = GF_PROBLEM_DERIVED;
+    run->scores = (GfReportScores){.loss = NAN};
+    for (GfMetric m = 0; m < GF_METRIC_COUNT; m++)
+        run->scores.values[m] = NAN;
 }
 
 GfStatus gf_report_run_read(GfReportRun *run, const char *folder, GfArena *arena, GfDiags *diags)
@@ -343,8 +355,11 @@ GfStatus gf_report_run_read(GfReportRun *run, const char *folder, GfArena *arena
     if (run->has_state)
         GF_TRY(read_state(&r));
     if (run->has_results)
-        return read_results(&r);
-    return run->has_state ? read_last_evaluation(&r) : GF_OK;
+        GF_TRY(read_results(&r));
+    else if (run->has_state)
+        GF_TRY(read_last_evaluation(&r));
+    settle_problem(run);
+    return GF_OK;
 }
 
 void gf_report_run_close(GfReportRun *run)

@@ -2,7 +2,6 @@
 #include "runtime/train/best.h"
 
 #include <math.h>
-#include <string.h>
 
 static bool is_better(const GfTraining *t, double metric, double best)
 {
@@ -30,18 +29,11 @@ bool gf_best_is_wanted(const GfTraining *t)
     return t->load_best_model_at_end || t->early_stopping_patience || t->best_is_named;
 }
 
-double gf_best_metric(const GfTraining *t, double loss, const GfScores *s)
+double gf_best_metric(const GfTraining *t, const GfEvaluation *e)
 {
-    const struct {
-        const char *name;
-        double value;
-    } metrics[] = {
-        {"loss", loss}, {"accuracy", s->accuracy}, {"f1", s->f1}, {"precision", s->precision}, {"recall", s->recall}};
-    const char *name = t->metric_for_best_model;
+    GfMetric metric = gf_metric_find(t->metric_for_best_model);
 
-    name += strncmp(name, "eval_", 5) == 0 ? 5 : 0;
-    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-        if (strcmp(metrics[i].name, name) == 0)
-            return metrics[i].value;
-    return NAN;
+    if (gf_metric_is_loss(t->metric_for_best_model))
+        return e->loss;
+    return metric < GF_METRIC_COUNT ? e->scores.values[metric] : NAN;
 }

@@ -14,7 +14,7 @@
 #define GF_RUNTIME_TRAIN_BEST_H
 
 #include "frontend/graph/training.h"
-#include "runtime/train/metrics.h"
+#include "runtime/train/evaluate.h"
 
 typedef struct GfBest {
     bool found;
@@ -30,7 +30,7 @@ bool gf_best_update(GfBest *best, const GfTraining *training, int64_t step, doub
 /* Whether the job asks for a best model at all. */
 bool gf_best_is_wanted(const GfTraining *training);
 
-/* The value that metric_for_best_model names, which gf_training_finish has checked. */
-double gf_best_metric(const GfTraining *training, double loss, const GfScores *scores);
+/* The value that metric_for_best_model names, which gf_metric_check has checked. */
+double gf_best_metric(const GfTraining *training, const GfEvaluation *evaluation);
 
 #endif

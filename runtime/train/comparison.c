@@ -4,6 +4,7 @@
 #include "runtime/io/folder.h"
 #include "runtime/train/history.h"
 
+#include <math.h>
 #include <string.h>
 
 void gf_add_count(GfText *text, int64_t count)
@@ -55,30 +56,10 @@ static void cell_speed(GfText *t, const GfVariantResult *r)
 
 static void add_score(GfText *t, const GfVariantResult *r, double score)
 {
-    if (r->evaluated)
+    if (r->evaluated && !isnan(score))
         gf_text_add(t, "%.4f", score);
     else
         gf_text_add(t, "-");
-}
-
-static void cell_accuracy(GfText *t, const GfVariantResult *r)
-{
-    add_score(t, r, r->evaluation.scores.accuracy);
-}
-
-static void cell_precision(GfText *t, const GfVariantResult *r)
-{
-    add_score(t, r, r->evaluation.scores.precision);
-}
-
-static void cell_recall(GfText *t, const GfVariantResult *r)
-{
-    add_score(t, r, r->evaluation.scores.recall);
-}
-
-static void cell_f1(GfText *t, const GfVariantResult *r)
-{
-    add_score(t, r, r->evaluation.scores.f1);
 }
 
 static void cell_loss(GfText *t, const GfVariantResult *r)
@@ -86,26 +67,47 @@ static void cell_loss(GfText *t, const GfVariantResult *r)
     add_score(t, r, r->evaluation.loss);
 }
 
-static const struct Column {
+typedef struct Column {
     const char *title;
-    void (*cell)(GfText *text, const GfVariantResult *result);
-} columns[] = {
-    {"variant", cell_name},      {"trainable", cell_trainable},
-    {"all", cell_all},           {"epochs", cell_epochs},
-    {"seconds", cell_seconds},   {"examples/s", cell_speed},
-    {"accuracy", cell_accuracy}, {"precision", cell_precision},
-    {"recall", cell_recall},     {"F1", cell_f1},
-    {"loss", cell_loss},
-};
+    void (*cell)(GfText *text, const GfVariantResult *result); /* NULL: the metric */
+    GfMetric metric;
+} Column;
 
-enum { COLUMNS = sizeof columns / sizeof *columns };
+enum { COLUMNS_MAX = 7 + GF_METRIC_COUNT };
+
+/* Those of every job, with the metrics of its problem before the loss. */
+static size_t list_columns(const GfComparison *c, Column columns[COLUMNS_MAX])
+{
+    static const GfMetric metrics[] = {GF_METRIC_ACCURACY, GF_METRIC_PRECISION, GF_METRIC_RECALL,  GF_METRIC_F1,
+                                       GF_METRIC_MSE,      GF_METRIC_PEARSON,   GF_METRIC_SPEARMAN};
+    const Column first[] = {{"variant", cell_name, 0},    {"trainable", cell_trainable, 0},
+                            {"all", cell_all, 0},         {"epochs", cell_epochs, 0},
+                            {"seconds", cell_seconds, 0}, {"examples/s", cell_speed, 0}};
+    size_t count = sizeof first / sizeof *first;
+
+    memcpy(columns, first, sizeof first);
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        if (gf_metric_is_of(metrics[i], c->session->corpus.labels.problem))
+            columns[count++] = (Column){gf_metric_info(metrics[i])->title, NULL, metrics[i]};
+    }
+    columns[count++] = (Column){"loss", cell_loss, 0};
+    return count;
+}
+
+static void add_cell(GfText *text, const Column *column, const GfVariantResult *r)
+{
+    if (column->cell)
+        column->cell(text, r);
+    else
+        add_score(text, r, r->evaluation.scores.values[column->metric]);
+}
 
 /* ---- the terminal's table ---- */
 
-static size_t cell_length(GfArena *arena, size_t column, const GfVariantResult *r)
+static size_t cell_length(GfArena *arena, const Column *column, const GfVariantResult *r)
 {
     GfText text = {.arena = arena};
-    columns[column].cell(&text, r);
+    add_cell(&text, column, r);
     return text.length;
 }
 
@@ -118,9 +120,9 @@ static void add_padded(GfText *out, const char *text, size_t width, bool first)
         gf_text_add(out, "  %*s", (int)width, text);
 }
 
-static size_t column_width(const GfComparison *c, GfArena *arena, size_t column)
+static size_t column_width(const GfComparison *c, GfArena *arena, const Column *column)
 {
-    size_t width = strlen(columns[column].title);
+    size_t width = strlen(column->title);
 
     for (size_t i = 0; i < c->count; i++) {
         size_t length = cell_length(arena, column, &c->results[i]);
@@ -131,17 +133,18 @@ static size_t column_width(const GfComparison *c, GfArena *arena, size_t column)
 
 void gf_comparison_text(const GfComparison *c, GfText *out)
 {
-    size_t widths[COLUMNS];
+    Column columns[COLUMNS_MAX];
+    size_t widths[COLUMNS_MAX], count = list_columns(c, columns);
 
-    for (size_t k = 0; k < COLUMNS; k++) {
-        widths[k] = column_width(c, out->arena, k);
+    for (size_t k = 0; k < count; k++) {
+        widths[k] = column_width(c, out->arena, &columns[k]);
         add_padded(out, columns[k].title, widths[k], k == 0);
     }
     gf_text_add(out, "\n");
     for (size_t i = 0; i < c->count; i++) {
-        for (size_t k = 0; k < COLUMNS; k++) {
+        for (size_t k = 0; k < count; k++) {
             GfText cell = {.arena = out->arena};
-            columns[k].cell(&cell, &c->results[i]);
+            add_cell(&cell, &columns[k], &c->results[i]);
             add_padded(out, gf_text_str(&cell), widths[k], k == 0);
         }
         gf_text_add(out, "\n");
@@ -155,27 +158,43 @@ static const char *evaluated_split(const GfComparison *c)
     return c->count && c->results[0].evaluated ? gf_split_names[c->results[0].split] : "no";
 }
 
+/* What the figures are. */
+static const char *explain(GfProblem problem)
+{
+    switch (problem) {
+    case GF_PROBLEM_MULTI_LABEL:
+        return ", accuracy the share of examples that are right in every class, precision, recall and F1 weighted by "
+               "class; loss is its mean binary cross entropy in nats";
+    case GF_PROBLEM_REGRESSION:
+        return "; loss is its mean squared error";
+    default:
+        return ", precision, recall and F1 weighted by class; loss is its mean cross entropy in nats";
+    }
+}
+
 void gf_comparison_markdown(const GfComparison *c, GfText *out)
 {
+    Column columns[COLUMNS_MAX];
+    size_t count = list_columns(c, columns);
+
     gf_text_add(out, "# %s\n\n", c->session->job->name);
-    for (size_t k = 0; k < COLUMNS; k++)
+    for (size_t k = 0; k < count; k++)
         gf_text_add(out, "| %s ", columns[k].title);
     gf_text_add(out, "|\n");
-    for (size_t k = 0; k < COLUMNS; k++)
+    for (size_t k = 0; k < count; k++)
         gf_text_add(out, "| %s ", k ? "---:" : "---");
     gf_text_add(out, "|\n");
     for (size_t i = 0; i < c->count; i++) {
-        for (size_t k = 0; k < COLUMNS; k++) {
+        for (size_t k = 0; k < count; k++) {
             gf_text_add(out, "| ");
-            columns[k].cell(out, &c->results[i]);
+            add_cell(out, &columns[k], &c->results[i]);
             gf_text_add(out, " ");
         }
         gf_text_add(out, "|\n");
     }
-    gf_text_add(out,
-                "\nScores are of the %s split, precision, recall and F1 weighted by class; loss is its mean cross "
-                "entropy in nats. Seconds and examples/s are those of the training steps alone, on %s.\n",
-                evaluated_split(c), c->session->device.text);
+    gf_text_add(
+        out, "\nScores are of the %s split%s. Seconds and examples/s are those of the training steps alone, on %s.\n",
+        evaluated_split(c), explain(c->session->corpus.labels.problem), c->session->device.text);
 }
 
 static void add_number(GfText *out, const char *key, double value)

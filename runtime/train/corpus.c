@@ -32,15 +32,22 @@ static bool is_input(const GfNode *n, const char *name)
     return n->op == GF_OP_INPUT && strcmp(n->name, name) == 0;
 }
 
+static bool has_column_loss(const GfGraph *graph)
+{
+    const GfValue *loss = gf_graph_output(graph, "loss");
+    const GfType *losses = loss && loss->node->op == GF_OP_MEAN ? &gf_operand(loss->node, 0)->type : NULL;
+
+    return losses && losses->rank == 2 && gf_dim_is(losses->dims[1], 1);
+}
+
 /* Labels and starts fit by construction: frontend/graph/semantics.h. */
 GfModelLimits gf_model_limits(const GfGraph *graph)
 {
-    GfModelLimits limits = {0};
+    GfModelLimits limits = {.weights = has_column_loss(graph)};
 
     GF_EACH_NODE (n, graph) {
         const GfType *table = table_of(n);
         limits.targets = limits.targets || is_input(n, "targets");
-        limits.weights = limits.weights || is_input(n, "weights");
         if (!table || gf_operand(n, 1)->node->op != GF_OP_INPUT)
             continue;
         const char *input = gf_operand(n, 1)->node->name;
@@ -77,7 +84,8 @@ GfStatus gf_limits_check_dataset(const GfModelLimits *limits, const GfDataset *d
         return gf_fail(diags, loc, GF_ERR_VALUE, "the data is for %s, but the model learns 'targets'",
                        gf_problem_names[d->problem]);
     if (d->class_weights && !limits->weights)
-        return gf_fail(diags, loc, GF_ERR_VALUE, "class weights, but the model has no input 'weights'");
+        return gf_fail(diags, loc, GF_ERR_VALUE,
+                       "class weights, but the model's loss is not the mean of one loss an example");
     if (d->firsts && limits->types == 1)
         return gf_fail(diags, loc, GF_ERR_VALUE, "pairs of texts, but the model has one token type (type_vocab_size)");
     return GF_OK;
@@ -170,26 +178,26 @@ static GfStatus read_table(GfCorpus *c, GfSplit split, GfDiags *diags)
     return resolve(c, split, path, diags);
 }
 
-static GfStatus open_tables(GfCorpus *c, GfDiags *diags)
+static GfStatus open_tables(GfCorpus *c, GfProblem problem, GfDiags *diags)
 {
     const GfJobData *data = &c->job->data;
 
     for (GfSplit split = 0; split < GF_SPLIT_COUNT; split++)
         GF_TRY(read_table(c, split, diags));
-    c->labels = (GfLabels){.problem = data->problem, .names = data->labels, .count = data->label_count};
+    c->labels = (GfLabels){.problem = problem, .names = data->labels, .count = data->label_count};
     if (c->tables[GF_SPLIT_TRAIN].count == 0)
         return GF_OK; /* batches: problem and names are the job's */
     return gf_labels_settle(&c->labels, &c->arena, &c->tables[GF_SPLIT_TRAIN], gf_data_separator(&data->format), diags);
 }
 
-GfStatus gf_corpus_open(GfCorpus *c, const GfJob *job, GfDiags *diags)
+GfStatus gf_corpus_open(GfCorpus *c, const GfJob *job, GfProblem problem, GfDiags *diags)
 {
     const GfTraining *t = &job->training;
 
     *c = (GfCorpus){.job = job, .seed = (uint64_t)(t->data_seed >= 0 ? t->data_seed : t->seed)};
     gf_arena_init(&c->arena, diags->arena.allocator);
     gf_arena_init(&c->texts, diags->arena.allocator);
-    GfStatus status = open_tables(c, diags);
+    GfStatus status = open_tables(c, problem, diags);
     if (status != GF_OK)
         gf_corpus_close(c);
     return status;

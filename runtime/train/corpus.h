@@ -1,6 +1,6 @@
 /* corpus.h -- the data of a job: its classes, a tokenizer, and the examples of each split.
  *
- *   gf_corpus_open(&c, &job)      reads the files: now the classes are known
+ *   gf_corpus_open(&c, &job, ...) reads the files: now the classes are known
  *   ...                           and the model can be built
  *   gf_corpus_load(&c, ...)       tokenizes, up to what the model has room for
  *   gf_corpus_close(&c)
@@ -19,7 +19,7 @@ typedef struct GfModelLimits {
     int64_t positions; /* of the one that input `positions` addresses */
     int64_t types;     /* of the one that input `types` addresses */
     bool targets;      /* the graph has an input `targets` */
-    bool weights;      /* an input `weights` */
+    bool weights;      /* the loss is the mean of one loss an example, which can be weighed: passes/weigh_loss.c */
 } GfModelLimits;
 
 GfModelLimits gf_model_limits(const GfGraph *graph);
@@ -30,7 +30,8 @@ GfStatus gf_limits_check_vocab(const GfModelLimits *limits, const GfTokenizer *t
                                GfDiags *diags);
 
 /* The model has what `dataset` brings.
- * Errors, at `loc`: GF_ERR_VALUE pairs without types, targets or weights without an input for them. */
+ * Errors, at `loc`: GF_ERR_VALUE pairs without types, targets without an input for them, weights
+ * where the loss is not the mean over the examples. */
 GfStatus gf_limits_check_dataset(const GfModelLimits *limits, const GfDataset *dataset, GfLoc loc, GfDiags *diags);
 
 typedef enum GfSplit { GF_SPLIT_TRAIN, GF_SPLIT_VALIDATION, GF_SPLIT_TEST, GF_SPLIT_COUNT } GfSplit;
@@ -55,9 +56,9 @@ typedef struct GfCorpus {
 } GfCorpus;
 
 /* Read the files that `job` names and settle the classes; `job` outlives the corpus.
- * On error nothing needs closing.
+ * `problem` is what the labels are; GF_PROBLEM_DERIVED: the data tells.  On error nothing needs closing.
  * Errors: those of gf_table_read and gf_labels_settle, each with its place. */
-GfStatus gf_corpus_open(GfCorpus *corpus, const GfJob *job, GfDiags *diags);
+GfStatus gf_corpus_open(GfCorpus *corpus, const GfJob *job, GfProblem problem, GfDiags *diags);
 
 /* Tokenize everything.  On error the corpus still needs closing.
  *

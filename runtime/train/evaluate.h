@@ -6,7 +6,8 @@
 #include "runtime/train/steps.h"
 
 typedef struct GfEvaluation {
-    double loss; /* mean over the examples, nats */
+    GfProblem problem;
+    double loss; /* mean over the examples, weighted as they are: nats, or of a regression squared errors */
     GfScores scores;
     int64_t examples, batches, tokens;
     double seconds;
@@ -15,7 +16,9 @@ typedef struct GfEvaluation {
 /* A batch whose outputs are yet to be read. */
 typedef struct GfEvaluated {
     int32_t seqs;
+    double weight;   /* of its examples */
     int32_t *labels; /* [seqs] */
+    float *targets;  /* [seqs, classes], or NULL: single labels */
 } GfEvaluated;
 
 /* Who wants the logits [seqs, classes] of every batch, in the data set's order. */
@@ -36,7 +39,7 @@ GfStatus gf_evaluator_init(GfEvaluator *evaluator, GfArena *arena, const GfDatas
                            GfDiags *diags);
 
 /* Run all of the data set through `evaluate`, a program with outputs loss and
- * logits.  Keeps a confusion matrix, no logits.
+ * logits.  Keeps a confusion matrix or counts, no logits; of a regression the values.
  * Errors: GF_ERR_VALUE a loss that is not finite, a logit that is not a number; the hook's. */
 GfStatus gf_evaluate(GfEvaluator *evaluator, GfExec *evaluate, GfEvaluation *out, GfDiags *diags);
 

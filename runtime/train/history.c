@@ -77,29 +77,28 @@ static double per_second(double count, double seconds)
     return count / (seconds > 0 ? seconds : 1e-9);
 }
 
-void gf_evaluation_values(const GfEvaluation *e, GfLogValue values[GF_EVALUATION_VALUES])
+size_t gf_evaluation_values(const GfEvaluation *e, GfLogValue values[GF_EVALUATION_VALUES])
 {
-    const GfLogValue all[GF_EVALUATION_VALUES] = {
-        {"eval_loss", e->loss},
-        {"eval_accuracy", e->scores.accuracy},
-        {"eval_f1", e->scores.f1},
-        {"eval_precision", e->scores.precision},
-        {"eval_recall", e->scores.recall},
-        {"eval_runtime", e->seconds},
-        {"eval_samples_per_second", per_second((double)e->examples, e->seconds)},
-        {"eval_steps_per_second", per_second((double)e->batches, e->seconds)},
-    };
+    size_t count = 0;
 
-    memcpy(values, all, sizeof all);
+    values[count++] = (GfLogValue){"eval_loss", e->loss};
+    for (GfMetric m = 0; m < GF_METRIC_COUNT; m++) {
+        if (gf_metric_is_of(m, e->problem))
+            values[count++] = (GfLogValue){gf_metric_info(m)->key, e->scores.values[m]};
+    }
+    values[count++] = (GfLogValue){"eval_runtime", e->seconds};
+    values[count++] = (GfLogValue){"eval_samples_per_second", per_second((double)e->examples, e->seconds)};
+    values[count++] = (GfLogValue){"eval_steps_per_second", per_second((double)e->batches, e->seconds)};
+    return count;
 }
 
 void gf_history_epoch(GfHistory *h, const GfEpochReport *r)
 {
-    GfLogEntry entry = {.kind = GF_LOG_EVALUATION, .step = r->step, .epoch = r->epoch, .count = GF_EVALUATION_VALUES};
+    GfLogEntry entry = {.kind = GF_LOG_EVALUATION, .step = r->step, .epoch = r->epoch};
 
     if (!r->evaluated)
         return;
-    gf_evaluation_values(&r->evaluation, entry.values);
+    entry.count = gf_evaluation_values(&r->evaluation, entry.values);
     add(h, &entry);
 }
 
@@ -141,8 +140,9 @@ void gf_evaluation_print(GfText *text, const GfEvaluation *e, const char *separa
 {
     GfLogValue values[GF_EVALUATION_VALUES];
 
-    gf_evaluation_values(e, values);
-    for (size_t i = 0; i < GF_EVALUATION_VALUES; i++)
+    size_t count = gf_evaluation_values(e, values);
+
+    for (size_t i = 0; i < count; i++)
         add_number(text, i ? separator : "", values[i].key, values[i].value);
 }
 

@@ -13,7 +13,7 @@
 
 #include "runtime/train/trainer.h"
 
-enum { GF_LOG_VALUES_MAX = 12, GF_EVALUATION_VALUES = 8 };
+enum { GF_LOG_VALUES_MAX = 16, GF_EVALUATION_VALUES = 4 + GF_METRIC_COUNT };
 
 typedef enum GfLogKind { GF_LOG_STEP, GF_LOG_EVALUATION, GF_LOG_END } GfLogKind;
 
@@ -54,8 +54,9 @@ void gf_history_step(GfHistory *history, const GfStepReport *report);
 void gf_history_epoch(GfHistory *history, const GfEpochReport *report);
 void gf_history_end(GfHistory *history, const GfTrainer *trainer);
 
-/* The figures of an evaluation: eval_loss ... eval_steps_per_second. */
-void gf_evaluation_values(const GfEvaluation *evaluation, GfLogValue values[GF_EVALUATION_VALUES]);
+/* The figures of an evaluation: eval_loss, the metrics of its problem, eval_runtime ...
+ * eval_steps_per_second.  Gives their number. */
+size_t gf_evaluation_values(const GfEvaluation *evaluation, GfLogValue values[GF_EVALUATION_VALUES]);
 
 /* Add them as members of a JSON object: "eval_loss": ..., "eval_steps_per_second": ... */
 void gf_evaluation_print(GfText *text, const GfEvaluation *evaluation, const char *separator);

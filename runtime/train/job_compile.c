@@ -20,7 +20,7 @@ typedef struct Compile {
 
 static GfStatus open_corpus(Compile *c, GfDiags *diags)
 {
-    GfStatus status = gf_corpus_open(&c->corpus, c->job, diags);
+    GfStatus status = gf_job_open_corpus(c->job, &c->config, &c->corpus, diags);
 
     c->has_corpus = status == GF_OK;
     return status;
@@ -70,9 +70,16 @@ static GfStatus load_data(Compile *c)
     return load_corpus(c, c->diags);
 }
 
-static size_t label_count(const Compile *c)
+/* Those of the data, or what is known of them without it. */
+static GfStatus find_labels(const Compile *c, GfLabels *labels)
 {
-    return c->has_corpus ? c->corpus.labels.count : c->job->data.label_count;
+    const GfJobData *data = &c->job->data;
+
+    *labels = c->corpus.labels;
+    if (c->has_corpus)
+        return GF_OK;
+    *labels = (GfLabels){.names = data->labels, .count = data->label_count};
+    return gf_job_problem(c->job, &c->config, &labels->problem, c->diags);
 }
 
 static GfStatus fail_length(const Compile *c)
@@ -142,6 +149,7 @@ static GfStatus compile_variant(Compile *c, const GfJobVariant *run, GfJobFileVa
     GfStepsOptions options = {.model = &c->model,
                               .variant = &run->variant,
                               .training = &run->training,
+                              .weighted = run->weighted,
                               .backend = c->backend,
                               .train = v->limits.train,
                               .evaluate = v->limits.evaluate};
@@ -186,11 +194,13 @@ static const char *config_text(GfArena *arena, const GfConfig *config)
 static GfStatus compile(Compile *c)
 {
     GfJobFile *f = c->file;
+    GfLabels labels;
 
     GF_TRY(gf_backend_find(f->target, &c->backend, c->diags));
     GF_TRY(gf_job_read_config(c->job, &f->arena, &c->config, c->diags));
     GF_TRY(open_data(c));
-    GF_TRY(gf_job_load_model(c->job, label_count(c), &c->config, &c->model, c->diags));
+    GF_TRY(find_labels(c, &labels));
+    GF_TRY(gf_job_load_model(c->job, &labels, &c->config, &c->model, c->diags));
     GF_TRY(load_data(c));
     GF_TRY(compile_variants(c));
     f->target = gf_arena_strdup(&f->arena, f->variants[0].programs.of[GF_STEP_UPDATE]->target);

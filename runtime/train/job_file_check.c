@@ -10,7 +10,7 @@
 GfStatus gf_job_file_passes(const GfJobVariant *run, GfArena *arena, const char *passes[GF_STEP_PROGRAMS],
                             GfDiags *diags)
 {
-    GfRecipe r = {.variant = &run->variant, .training = &run->training};
+    GfRecipe r = {.variant = &run->variant, .training = &run->training, .weighted = run->weighted};
 
     passes[GF_STEP_UPDATE] = gf_recipe_train(&r, arena);
     passes[GF_STEP_ACCUMULATE] = run->training.gradient_accumulation_steps > 1 ? gf_recipe_accumulate(&r, arena) : "";
@@ -192,7 +192,10 @@ static bool find_input(const GfGraph *g, const char *name, GfType *type)
         *type = n->results[0].type;
         return true;
     }
-    return find_scalar(name, false, type);
+    if (strcmp(name, "weights") != 0)
+        return find_scalar(name, false, type);
+    *type = gf_type_matrix(GF_F32, gf_dim_symbol(gf_graph_find_symbol(g, "seqs")), gf_dim_const(1));
+    return true; /* passes/weigh_loss.c */
 }
 
 static bool find_output(const GfGraph *g, const char *name, GfType *type)

@@ -32,6 +32,28 @@ GfStatus gf_job_read_config(const GfJob *job, GfArena *arena, GfHfConfig *config
     return elsewhere ? read_base_config(job, config, diags) : gf_hf_config_read(config, path, diags);
 }
 
+GfStatus gf_job_problem(const GfJob *job, const GfHfConfig *config, GfProblem *problem, GfDiags *diags)
+{
+    *problem = job->data.problem;
+    if (*problem != GF_PROBLEM_DERIVED || !job->checkpoint)
+        return GF_OK;
+    if (config->label_count == 1 && job->data.label_count == 0)
+        *problem = GF_PROBLEM_REGRESSION;
+    return gf_problem_read(problem, &config->doc, config->doc.root, diags);
+}
+
+GfStatus gf_job_open_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, GfDiags *diags)
+{
+    GfProblem problem;
+
+    GF_TRY(gf_job_problem(job, config, &problem, diags));
+    GfStatus status = gf_corpus_open(corpus, job, problem, diags);
+    if (status != GF_OK && status != GF_ERR_IO && problem != job->data.problem)
+        gf_note(diags, "the checkpoint's config.json is for %s; \"problem_type\" in \"data\" chooses another",
+                gf_problem_names[problem]);
+    return status;
+}
+
 static GfStatus load(const GfJob *job, const GfModelOptions *options, GfModel *model, GfDiags *diags)
 {
     const GfJobText *text = gf_job_pack_find(job->pack, job->model);
@@ -40,11 +62,14 @@ static GfStatus load(const GfJob *job, const GfModelOptions *options, GfModel *m
                 : gf_model_load(model, job->model, options, diags);
 }
 
-GfStatus gf_job_load_model(const GfJob *job, size_t labels, const GfHfConfig *config, GfModel *model, GfDiags *diags)
+GfStatus gf_job_load_model(const GfJob *job, const GfLabels *labels, const GfHfConfig *config, GfModel *model,
+                           GfDiags *diags)
 {
     GfConfigSource sources[2];
-    GfModelOptions options = {.sources = sources, .num_labels = (int64_t)labels};
+    GfModelOptions options = {.sources = sources, .num_labels = (int64_t)labels->count};
 
+    if (labels->problem != GF_PROBLEM_DERIVED)
+        options.problem_type = gf_problem_names[labels->problem];
     if (job->checkpoint)
         sources[options.source_count++] =
             (GfConfigSource){.doc = &config->doc, .object = config->doc.root, .foreign = true};

@@ -5,14 +5,24 @@
 #include "frontend/graph/job.h"
 #include "frontend/graph/model.h"
 #include "runtime/io/hf_config.h"
+#include "runtime/train/corpus.h"
 
 /* The checkpoint's config.json; a job without a checkpoint has none.  Paths live in `arena`.
  * Errors: those of gf_hf_config_read. */
 GfStatus gf_job_read_config(const GfJob *job, GfArena *arena, GfHfConfig *config, GfDiags *diags);
 
-/* The model that the job names, from its file or the job's pack, for so many labels, and
- * that every variant fits it.
+/* What the job's labels are: as its data says, else the checkpoint's problem_type, else, as
+ * transformers has it, a single label of the checkpoint is a value; else GF_PROBLEM_DERIVED.
+ * Errors: GF_ERR_VALUE. */
+GfStatus gf_job_problem(const GfJob *job, const GfHfConfig *config, GfProblem *problem, GfDiags *diags);
+
+/* gf_corpus_open with that.  Errors: those of both. */
+GfStatus gf_job_open_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, GfDiags *diags);
+
+/* The model that the job names, from its file or the job's pack, for these labels (a problem
+ * that is not known is the model's own), and that every variant fits it.
  * Errors: those of gf_model_load and gf_recipe_check; then nothing needs closing. */
-GfStatus gf_job_load_model(const GfJob *job, size_t labels, const GfHfConfig *config, GfModel *model, GfDiags *diags);
+GfStatus gf_job_load_model(const GfJob *job, const GfLabels *labels, const GfHfConfig *config, GfModel *model,
+                           GfDiags *diags);
 
 #endif

@@ -16,6 +16,14 @@ static void add_number(GfText *list, const char *key, double value)
     gf_json_add_number(list, value);
 }
 
+/* What every list begins with. */
+static void begin(const GfRecipe *r, GfText *list)
+{
+    if (r->weighted)
+        gf_text_add(list, "weigh-loss,");
+    gf_variant_passes(r->variant, list);
+}
+
 /* With several micro-batches a step, the last one adds what `accumulate` has gathered. */
 static void add_adamw(const GfRecipe *r, GfText *list)
 {
@@ -54,7 +62,7 @@ const char *gf_recipe_train(const GfRecipe *recipe, GfArena *arena)
 {
     GfText list = {.arena = arena};
 
-    gf_variant_passes(recipe->variant, &list);
+    begin(recipe, &list);
     gf_text_add(&list, "autodiff,prune-frozen,");
     add_adamw(recipe, &list);
     return finish(recipe, &list);
@@ -64,7 +72,7 @@ const char *gf_recipe_accumulate(const GfRecipe *recipe, GfArena *arena)
 {
     GfText list = {.arena = arena};
 
-    gf_variant_passes(recipe->variant, &list);
+    begin(recipe, &list);
     gf_text_add(&list, "autodiff,prune-frozen,accumulate,");
     return finish(recipe, &list);
 }
@@ -73,7 +81,7 @@ const char *gf_recipe_eval(const GfRecipe *recipe, GfArena *arena)
 {
     GfText list = {.arena = arena};
 
-    gf_variant_passes(recipe->variant, &list);
+    begin(recipe, &list);
     gf_text_add(&list, "inference,");
     return finish(recipe, &list);
 }

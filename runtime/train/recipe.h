@@ -4,8 +4,8 @@
  *   accumulate   the same with accumulate for adamw: all but the last micro-batch of a step
  *   eval         freeze, attach-lora, inference, fold, cse, dce, fuse-lora, fuse, plan-memory
  *
- * With bf16 or tf32 among the training arguments, `precision` goes before fold.
- * Each list is the text that `graft opt --passes` takes.
+ * Where examples have weights, `weigh-loss` comes first.  With bf16 or tf32 among the training arguments, `precision`
+ * goes before fold. Each list is the text that `graft opt --passes` takes.
  */
 #ifndef GF_RUNTIME_TRAIN_RECIPE_H
 #define GF_RUNTIME_TRAIN_RECIPE_H
@@ -18,6 +18,7 @@ typedef struct GfRecipe {
     const GfVariant *variant;   /* NULL: everything trains */
     const GfTraining *training; /* NULL: the defaults */
     int64_t tokens, seqs;       /* the most that a batch holds; 0: not known, nothing is planned for */
+    bool weighted;              /* examples have weights in the loss: the input weights */
     bool return_gradients;      /* outputs "grad.NAME" beside the others */
 } GfRecipe;
 

@@ -60,6 +60,7 @@ static void add_data(GfText *out, const GfSession *s)
         tokens += d->tokens;
     }
     add_number(out, ", ", "tokens_per_example", examples ? (double)tokens / (double)examples : 0);
+    add_string(out, ", ", "problem_type", gf_problem_names[s->corpus.labels.problem]);
     gf_text_add(out, ", \"generated\": %s}", s->job->data.generate.given ? "true" : "false");
 }
 
@@ -102,14 +103,18 @@ static void add_classes(GfText *out, const GfMetrics *m)
         add_number(out, "", "precision", s.precision);
         add_number(out, ", ", "recall", s.recall);
         add_number(out, ", ", "f1", s.f1);
-        gf_text_add(out, ", \"support\": %llu}", (unsigned long long)s.support);
+        gf_text_add(out, ", \"support\": %llu", (unsigned long long)s.support);
+        if (m->counts)
+            gf_text_add(out, ", \"predicted\": %llu, \"hits\": %llu", (unsigned long long)m->counts[c].said,
+                        (unsigned long long)m->counts[c].hit);
+        gf_text_add(out, "}");
     }
     gf_text_add(out, "\n    ]");
 }
 
 static void add_confusion(GfText *out, const GfMetrics *m)
 {
-    if (m->classes > GF_RESULTS_MATRIX_MAX)
+    if (!m->matrix || m->classes > GF_RESULTS_MATRIX_MAX)
         return;
     gf_text_add(out, ",\n    \"confusion\": [");
     for (size_t truth = 0; truth < m->classes; truth++) {
@@ -127,9 +132,11 @@ static void add_evaluation(GfText *out, const GfSession *s, const GfVariantResul
         return;
     gf_text_add(out, ",\n  \"evaluation\": {\n    \"split\": \"%s\", ", gf_split_names[r->split]);
     gf_evaluation_print(out, &r->evaluation, ", ");
-    add_labels(out, &s->corpus.labels);
-    add_classes(out, &r->metrics);
-    add_confusion(out, &r->metrics);
+    if (r->evaluation.problem != GF_PROBLEM_REGRESSION) {
+        add_labels(out, &s->corpus.labels);
+        add_classes(out, &r->metrics);
+        add_confusion(out, &r->metrics);
+    }
     gf_text_add(out, "\n  }");
 }
 

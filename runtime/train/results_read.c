@@ -1,6 +1,7 @@
 /* results_read.c -- a finished run's results.json; see results.h. */
 #include "runtime/train/results.h"
 
+#include <math.h>
 #include <string.h>
 
 static GfStatus read_train(const GfJson *doc, GfVariantResult *r, GfDiags *diags)
@@ -36,6 +37,22 @@ static GfStatus read_split(const GfJson *doc, const cJSON *evaluation, GfSplit *
                    "'split' must be train, validation or test, found \"%s\"", name);
 }
 
+/* A figure that is not there, or null, is not known. */
+static GfStatus read_scores(const GfJson *doc, const cJSON *from, GfEvaluation *e, GfDiags *diags)
+{
+    const cJSON *data = NULL;
+
+    GF_TRY(gf_json_get_object(doc, doc->root, "data", GF_OPTIONAL, &data, diags));
+    GF_TRY(gf_problem_read(&e->problem, doc, data, diags));
+    for (GfMetric m = 0; m < GF_METRIC_COUNT; m++) {
+        if (!gf_metric_is_of(m, e->problem))
+            continue;
+        e->scores.values[m] = NAN;
+        GF_TRY(gf_json_get_number(doc, from, gf_metric_info(m)->key, GF_OPTIONAL, &e->scores.values[m], diags));
+    }
+    return GF_OK;
+}
+
 static GfStatus read_evaluation(const GfJson *doc, GfVariantResult *r, GfDiags *diags)
 {
     GfEvaluation *e = &r->evaluation;
@@ -48,10 +65,7 @@ static GfStatus read_evaluation(const GfJson *doc, GfVariantResult *r, GfDiags *
         return GF_OK;
     GF_TRY(read_split(doc, from, &r->split, diags));
     GF_TRY(gf_json_get_number(doc, from, "eval_loss", GF_REQUIRED, &e->loss, diags));
-    GF_TRY(gf_json_get_number(doc, from, "eval_accuracy", GF_REQUIRED, &e->scores.accuracy, diags));
-    GF_TRY(gf_json_get_number(doc, from, "eval_f1", GF_REQUIRED, &e->scores.f1, diags));
-    GF_TRY(gf_json_get_number(doc, from, "eval_precision", GF_REQUIRED, &e->scores.precision, diags));
-    GF_TRY(gf_json_get_number(doc, from, "eval_recall", GF_REQUIRED, &e->scores.recall, diags));
+    GF_TRY(read_scores(doc, from, e, diags));
     GF_TRY(gf_json_get_number(doc, from, "eval_runtime", GF_REQUIRED, &e->seconds, diags));
     GF_TRY(gf_json_get_number(doc, from, "eval_samples_per_second", GF_REQUIRED, &rate, diags));
     e->examples = (int64_t)(rate * e->seconds + 0.5);

@@ -32,12 +32,10 @@ static GfStatus check_adapter(const GfSession *s, GfDiags *diags)
 
 static GfStatus load_model(GfSession *s, GfDiags *diags)
 {
-    GF_TRY(gf_job_load_model(s->job, s->corpus.labels.count, &s->config, &s->model, diags));
+    GF_TRY(gf_job_load_model(s->job, &s->corpus.labels, &s->config, &s->model, diags));
     s->limits = gf_model_limits(s->model.graph);
     return s->options.file ? gf_job_file_check_model(s->options.file, &s->model, diags) : GF_OK;
 }
-
-/* ---- output folders ---- */
 
 /* Whether `text` was read from a `key` of `training`; then where. */
 static bool is_from(const GfJson *doc, const cJSON *training, const char *key, const char *text, GfLoc *loc)
@@ -50,8 +48,8 @@ static bool is_from(const GfJson *doc, const cJSON *training, const char *key, c
     return true;
 }
 
-/* Where a folder was given: the string is that of its document. */
-static GfLoc folder_loc(const GfJob *job, const GfVariant *variant, const char *key, const char *text)
+/* Where a word of the training arguments was given: the string is that of its document. */
+static GfLoc word_loc(const GfJob *job, const GfVariant *variant, const char *key, const char *text)
 {
     const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
     GfLoc loc = gf_json_loc(&job->doc, job->doc.root);
@@ -66,9 +64,23 @@ static GfLoc folder_loc(const GfJob *job, const GfVariant *variant, const char *
     return loc;
 }
 
+/* Each run's best model is found by a figure that its evaluations have. */
+static GfStatus check_metrics(const GfSession *s, GfDiags *diags)
+{
+    for (size_t i = 0; i < s->job->variant_count; i++) {
+        const GfVariant *v = &s->job->variants[i].variant;
+        const char *metric = s->job->variants[i].training.metric_for_best_model;
+        GF_TRY(gf_metric_check(metric, s->corpus.labels.problem, word_loc(s->job, v, "metric_for_best_model", metric),
+                               diags));
+    }
+    return GF_OK;
+}
+
+/* ---- output folders ---- */
+
 static GfStatus probe_output(GfSession *s, const GfJobVariant *v, const char *folder, GfDiags *diags)
 {
-    GfLoc loc = folder_loc(s->job, v ? &v->variant : NULL, "output_dir", folder);
+    GfLoc loc = word_loc(s->job, v ? &v->variant : NULL, "output_dir", folder);
 
     if (!*folder)
         return gf_fail(diags, loc, GF_ERR_VALUE, "output_dir is empty: name a folder for what is trained");
@@ -84,7 +96,7 @@ static GfStatus probe_logging(GfSession *s, const GfJobVariant *v, GfDiags *diag
     if (!v->training.tensorboard || !*folder)
         return GF_OK;
     const char *path = gf_path_join(&s->arena, folder, v->name);
-    return path ? gf_folder_probe(path, folder_loc(s->job, &v->variant, "logging_dir", folder), diags)
+    return path ? gf_folder_probe(path, word_loc(s->job, &v->variant, "logging_dir", folder), diags)
                 : gf_fail_memory(diags);
 }
 
@@ -180,8 +192,9 @@ static GfStatus open(GfSession *s, GfDiags *diags)
 {
     GF_TRY(open_pretrained(s, diags));
     GF_TRY(gf_job_check_files(s->job, diags));
-    GF_TRY(gf_corpus_open(&s->corpus, s->job, diags));
+    GF_TRY(gf_job_open_corpus(s->job, &s->config, &s->corpus, diags));
     GF_TRY(load_model(s, diags));
+    GF_TRY(check_metrics(s, diags));
     GF_TRY(check_adapter(s, diags));
     GF_TRY(gf_corpus_load(&s->corpus, s->pretrained.tokenizer, &s->limits, diags));
     if (!s->options.dry_run)

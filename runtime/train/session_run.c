@@ -47,6 +47,7 @@ static GfStatus compile(Run *run)
     GfStepsOptions options = {.model = &s->model,
                               .variant = &run->variant->variant,
                               .training = t,
+                              .weighted = run->variant->weighted,
                               .backend = s->backend,
                               .device = &s->device,
                               .source = &source,
@@ -232,17 +233,6 @@ static GfStatus train(Run *run)
     return load_best(run);
 }
 
-/* The evaluator goes with the run, the result stays with the session. */
-static GfStatus keep_metrics(Run *run, const GfMetrics *metrics)
-{
-    GfMetrics *kept = &run->result->metrics;
-
-    GF_TRY(gf_metrics_init(kept, &run->session->arena, metrics->classes, run->diags));
-    memcpy(kept->matrix, metrics->matrix, metrics->classes * metrics->classes * sizeof *kept->matrix);
-    kept->total = metrics->total;
-    return GF_OK;
-}
-
 /* On the test split, or, where there is none, on the validation split. */
 static GfStatus evaluate(Run *run)
 {
@@ -261,7 +251,9 @@ static GfStatus evaluate(Run *run)
     if (status != GF_OK)
         gf_note(run->diags, "%s, after step %lld, on the %s split", r->name, (long long)r->train.step,
                 gf_split_names[r->split]);
-    return status == GF_OK ? keep_metrics(run, &evaluator.metrics) : status;
+    if (status != GF_OK)
+        return status;
+    return gf_metrics_keep(&r->metrics, &run->session->arena, &evaluator.metrics, run->diags);
 }
 
 static GfStatus save(Run *run)

@@ -24,6 +24,7 @@ static GfRecipe recipe_of(const GfStepsOptions *o, GfBatchLimits limits)
                       .training = o->training,
                       .tokens = limits.tokens,
                       .seqs = limits.seqs,
+                      .weighted = o->weighted,
                       .return_gradients = o->return_gradients};
 }
 
@@ -203,6 +204,9 @@ static void bind_batch(GfExec *exec, const GfBatch *b)
     gf_exec_input(exec, "starts", b->starts);
     gf_exec_input(exec, "lengths", b->lengths);
     gf_exec_input(exec, "labels", b->labels);
+    gf_exec_input(exec, "weights", b->weights);
+    if (b->targets)
+        gf_exec_input(exec, "targets", b->targets);
 }
 
 static void bind_scalars(GfExec *exec, const GfStepInputs *in)

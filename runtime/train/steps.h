@@ -35,6 +35,7 @@ typedef struct GfStepsOptions {
     const GfDevice *device;
     const GfStoreSource *source;
     GfBatchLimits train, evaluate;
+    bool weighted;              /* the batches' weights count in the loss */
     bool return_gradients;      /* outputs "grad.NAME" of update */
     const GfPrograms *programs; /* compiled before; NULL: they are compiled, of what stands above */
 } GfStepsOptions;
@@ -69,7 +70,8 @@ typedef struct GfStepInputs {
     int64_t step;  /* from 1 */
     int64_t micro; /* from 0, the micro-batch of the step */
     double lr;
-    double loss_scale; /* sequences of the micro-batch / sequences of the whole step */
+    double
+        loss_scale; /* the micro-batch's share of the weights of the whole step: of its sequences, where all weigh 1 */
 } GfStepInputs;
 
 /* Bind a batch and the scalars (NULL: zeros, for evaluation), and begin to run:

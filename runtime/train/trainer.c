@@ -109,6 +109,12 @@ static GfFlight *flight_at(GfTrainer *t, uint32_t i)
     return &t->flights[(t->first_flight + i) % GF_FLIGHTS];
 }
 
+/* Of the weight of all examples of a step; nothing of nothing, where all weigh 0. */
+static double share_of(double part, const GfStepReport *r)
+{
+    return r->weight > 0 ? part / r->weight : 0;
+}
+
 /* Wait for the micro-batch that was put in first; its loss into its step's report. */
 static GfStatus land(GfTrainer *t, GfDiags *diags)
 {
@@ -116,7 +122,7 @@ static GfStatus land(GfTrainer *t, GfDiags *diags)
     GfStepReport *r = &t->reports[f->step % GF_FLIGHTS];
 
     GF_TRY(gf_exec_wait(f->exec, diags));
-    r->loss += (double)gf_exec_scalar(f->exec, "loss") * (double)f->seqs / (double)r->examples;
+    r->loss += share_of((double)gf_exec_scalar(f->exec, "loss") * f->weight, r);
     if (f->last)
         r->grad_norm = gf_exec_scalar(f->exec, "grad_norm");
     t->first_flight++;
@@ -132,7 +138,8 @@ static GfStatus launch(GfTrainer *t, GfExec *exec, const GfBatch *batch, const G
     while (t->flight_count >= most)
         GF_TRY(land(t, diags));
     GF_TRY(gf_steps_run(exec, batch, in, diags));
-    *flight_at(t, t->flight_count++) = (GfFlight){.exec = exec, .seqs = batch->seqs, .step = in->step, .last = last};
+    *flight_at(t, t->flight_count++) =
+        (GfFlight){.exec = exec, .weight = batch->weight, .step = in->step, .last = last};
     return GF_OK;
 }
 
@@ -148,7 +155,7 @@ static GfStatus launch_micros(GfTrainer *t, int64_t count, GfStepReport *r, GfDi
                            .step = r->step,
                            .micro = i,
                            .lr = r->learning_rate,
-                           .loss_scale = (double)batch->seqs / (double)r->examples};
+                           .loss_scale = share_of(batch->weight, r)};
         r->tokens += batch->tokens;
         GF_TRY(launch(t, last ? s->update.exec : s->accumulate.exec, batch, &in, last, diags));
     }
@@ -193,7 +200,8 @@ static GfStatus begin_step(GfTrainer *t, GfDiags *diags)
     *r = (GfStepReport){.step = s->step + 1,
                         .max_steps = t->max_steps,
                         .learning_rate = gf_schedule_rate(&t->schedule, s->step),
-                        .examples = examples_of(&t->batcher, s->position, micros)};
+                        .examples = examples_of(&t->batcher, s->position, micros),
+                        .weight = gf_batcher_weight(&t->batcher, (size_t)s->position, (size_t)micros)};
     GF_TRY(launch_micros(t, micros, r, diags));
     s->position += micros;
     s->step++;
@@ -315,7 +323,7 @@ static GfStatus report_epoch(GfTrainer *t, bool evaluated, bool *best, GfDiags *
     if (evaluated)
         GF_TRY(evaluate(t, &r, diags));
     if (evaluated && gf_best_is_wanted(a))
-        r.is_best = gf_best_update(&s->best, a, s->step, gf_best_metric(a, r.evaluation.loss, &r.evaluation.scores));
+        r.is_best = gf_best_update(&s->best, a, s->step, gf_best_metric(a, &r.evaluation));
     if (t->options.events && t->options.events->epoch)
         t->options.events->epoch(t->options.events->self, &r);
     *best = r.is_best;

@@ -2,7 +2,7 @@
  * evaluation.
  *
  * An optimizer step takes gradient_accumulation_steps micro-batches, fewer at the
- * end of an epoch, and divides by the examples of all of them.  Everything a step
+ * end of an epoch, and divides by the examples of all of them, or by their weights.  Everything a step
  * does depends on the state, the seed and the data alone.
  */
 #ifndef GF_RUNTIME_TRAIN_TRAINER_H
@@ -32,10 +32,11 @@ typedef struct GfTrainState {
 typedef struct GfStepReport {
     int64_t step, max_steps; /* step counts from 1 */
     double epoch;            /* epochs done, with a fraction */
-    double loss;             /* mean over the examples of the step, before its update */
+    double loss;             /* mean over the examples of the step, weighted as they are, before its update */
     double grad_norm;        /* before clipping */
     double learning_rate;
     int64_t examples, tokens;
+    double weight; /* of the examples: their number, where no class has a weight */
     double seconds;
 } GfStepReport;
 
@@ -78,7 +79,7 @@ enum { GF_FLIGHTS = 2 };
 /* A micro-batch under way. */
 typedef struct GfFlight {
     GfExec *exec;
-    int32_t seqs;
+    double weight; /* of its examples */
     int64_t step;
     bool last; /* of its step */
 } GfFlight;

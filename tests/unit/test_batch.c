@@ -2,6 +2,7 @@
  * errors too, so that their silence means something. */
 #include "runtime/data/batch.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -186,6 +187,49 @@ static void test_shuffle_is_even(void **state)
         assert_in_range(counts[i], 194 - 80, 194 + 80);
 }
 
+/* Each example weighs as its class does: weights of mean 1 in every batch, in this relation;
+ * the sums are what gf_batcher_weight says of them. */
+static void test_weights(void **state)
+{
+    GfBatcher *b = &((Fixture *)*state)->batcher;
+    static const float weights[CLASSES] = {1, 3, 1, 2, 0.5f};
+    GfDataset weighed = *b->dataset;
+    const GfBatch *batch;
+    double all = 0;
+
+    assert_true(gf_batcher_weight(b, 0, b->batches) == EXAMPLES);
+    weighed.class_weights = weights;
+    b->dataset = &weighed;
+    gf_batcher_start_shuffled(b, 5, 0);
+    for (size_t k = 0; (batch = gf_batcher_next(b)) != NULL; k++) {
+        double sum = 0, given = 0;
+        for (int32_t i = 0; i < batch->seqs; i++) {
+            double weight = (double)weights[batch->labels[i]];
+            sum += weight;
+            given += (double)batch->weights[i];
+            assert_true(fabs(batch->weights[i] * batch->weight - weight * batch->seqs) < 1e-5 * batch->weight);
+        }
+        assert_true(batch->weight == sum && gf_batcher_weight(b, k, 1) == sum);
+        assert_true(fabs(given - batch->seqs) < 1e-5 * batch->seqs);
+        all += sum;
+    }
+    assert_true(gf_batcher_weight(b, 0, b->batches) == all && all > EXAMPLES);
+}
+
+/* A batch without weight has weights of 0, not 0 / 0. */
+static void test_no_weight_at_all(void **state)
+{
+    GfBatcher *b = &((Fixture *)*state)->batcher;
+    static const float weights[CLASSES] = {0};
+    GfDataset weighed = *b->dataset;
+
+    weighed.class_weights = weights;
+    b->dataset = &weighed;
+    gf_batcher_start(b);
+    const GfBatch *batch = gf_batcher_next(b);
+    assert_true(batch->weight == 0 && batch->weights[0] == 0);
+}
+
 static void test_seek(void **state)
 {
     GfBatcher *b = &((Fixture *)*state)->batcher;
@@ -266,9 +310,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_sequential),     TEST(test_shuffled),        TEST(test_order_depends_on_seed_and_epoch),
-        TEST(test_order_is_fixed), TEST(test_shuffle_is_even), TEST(test_seek),
-        TEST(test_planted_errors), TEST(test_bounds),          TEST(test_single_example),
+        TEST(test_sequential),
+        TEST(test_shuffled),
+        TEST(test_order_depends_on_seed_and_epoch),
+        TEST(test_order_is_fixed),
+        TEST(test_shuffle_is_even),
+        TEST(test_weights),
+        TEST(test_no_weight_at_all),
+        TEST(test_seek),
+        TEST(test_planted_errors),
+        TEST(test_bounds),
+        TEST(test_single_example),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

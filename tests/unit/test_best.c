@@ -109,16 +109,21 @@ static void what_is_not_a_number_is_never_better(void **state)
 
 static void the_metric_by_its_name(void **state)
 {
-    const GfScores scores = {.accuracy = 0.1, .f1 = 0.2, .precision = 0.3, .recall = 0.4};
+    const GfEvaluation e = {
+        .loss = 0.7,
+        .scores.values = {
+            [GF_METRIC_ACCURACY] = 0.1, [GF_METRIC_F1] = 0.2, [GF_METRIC_RECALL] = 0.4, [GF_METRIC_PEARSON] = 0.5}};
     GfTraining t = gf_training_defaults;
 
     (void)state;
     t.metric_for_best_model = "eval_loss";
-    assert_true(gf_best_metric(&t, 0.7, &scores) == 0.7);
+    assert_true(gf_best_metric(&t, &e) == 0.7);
     t.metric_for_best_model = "f1";
-    assert_true(gf_best_metric(&t, 0.7, &scores) == 0.2);
+    assert_true(gf_best_metric(&t, &e) == 0.2);
     t.metric_for_best_model = "eval_recall";
-    assert_true(gf_best_metric(&t, 0.7, &scores) == 0.4);
+    assert_true(gf_best_metric(&t, &e) == 0.4);
+    t.metric_for_best_model = "pearson";
+    assert_true(gf_best_metric(&t, &e) == 0.5);
 }
 
 int main(void)

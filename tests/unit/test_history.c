@@ -120,11 +120,8 @@ static void logs_when_the_trainer_does(void **state)
         check_case(*state, &cases[i]);
 }
 
-static const GfEvaluation evaluation = {.loss = 0.25,
-                                        .scores = {.accuracy = 0.5, .f1 = 0.375, .precision = 0.625, .recall = 0.5},
-                                        .examples = 8,
-                                        .batches = 2,
-                                        .seconds = 4};
+static const GfEvaluation evaluation = {
+    .loss = 0.25, .scores = {{0.5, 0.375, 0.3125, 0.5, 0.625, 0.5}}, .examples = 8, .batches = 2, .seconds = 4};
 
 static void tells_listeners_what_it_keeps(void **state)
 {
@@ -161,14 +158,32 @@ static void writes_the_words_of_the_trainer(void **state)
         gf_log_entry_print(&text, &f->history.entries[i]);
         gf_text_add(&text, "\n");
     }
-    assert_string_equal(
-        gf_text_str(&text),
-        "\"epoch\": 1, \"step\": 4, \"loss\": 2.5, \"grad_norm\": 4.5, \"learning_rate\": 0.004\n"
-        "\"epoch\": 1, \"step\": 4, \"eval_loss\": 0.25, \"eval_accuracy\": 0.5, \"eval_f1\": 0.375, "
-        "\"eval_precision\": 0.625, \"eval_recall\": 0.5, \"eval_runtime\": 4, \"eval_samples_per_second\": 2, "
-        "\"eval_steps_per_second\": 0.5\n"
-        "\"epoch\": 1, \"step\": 4, \"train_runtime\": 2, \"train_samples_per_second\": 16, "
-        "\"train_steps_per_second\": 2, \"train_loss\": 2.5\n");
+    assert_string_equal(gf_text_str(&text),
+                        "\"epoch\": 1, \"step\": 4, \"loss\": 2.5, \"grad_norm\": 4.5, \"learning_rate\": 0.004\n"
+                        "\"epoch\": 1, \"step\": 4, \"eval_loss\": 0.25, \"eval_accuracy\": 0.5, \"eval_f1\": 0.375, "
+                        "\"eval_f1_macro\": 0.3125, \"eval_f1_micro\": 0.5, \"eval_precision\": 0.625, "
+                        "\"eval_recall\": 0.5, \"eval_runtime\": 4, \"eval_samples_per_second\": 2, "
+                        "\"eval_steps_per_second\": 0.5\n"
+                        "\"epoch\": 1, \"step\": 4, \"train_runtime\": 2, \"train_samples_per_second\": 16, "
+                        "\"train_steps_per_second\": 2, \"train_loss\": 2.5\n");
+}
+
+/* Of a regression: its own figures, "null" for one that is undefined. */
+static void writes_what_the_problem_has(void **state)
+{
+    Fixture *f = *state;
+    GfEvaluation e = {.problem = GF_PROBLEM_REGRESSION,
+                      .loss = 0.25,
+                      .scores.values = {[GF_METRIC_MSE] = 0.25, [GF_METRIC_PEARSON] = 0.5, [GF_METRIC_SPEARMAN] = NAN},
+                      .examples = 8,
+                      .batches = 2,
+                      .seconds = 4};
+    GfText text = {.arena = &f->arena};
+
+    gf_evaluation_print(&text, &e, ", ");
+    assert_string_equal(gf_text_str(&text),
+                        "\"eval_loss\": 0.25, \"eval_mse\": 0.25, \"eval_pearson\": 0.5, \"eval_spearman\": null, "
+                        "\"eval_runtime\": 4, \"eval_samples_per_second\": 2, \"eval_steps_per_second\": 0.5");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -179,6 +194,7 @@ int main(void)
         TEST(logs_when_the_trainer_does),
         TEST(tells_listeners_what_it_keeps),
         TEST(writes_the_words_of_the_trainer),
+        TEST(writes_what_the_problem_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,7 +94,7 @@ static GfStatus load_job(Fixture *f, const char *members)
 static GfStatus load(Fixture *f, const char *members, const GfModelLimits *model)
 {
     GF_TRY(load_job(f, members));
-    GF_TRY(gf_corpus_open(&f->corpus, &f->job, &f->diags));
+    GF_TRY(gf_corpus_open(&f->corpus, &f->job, f->job.data.problem, &f->diags));
     return gf_corpus_load(&f->corpus, NULL, model, &f->diags);
 }
 
@@ -303,7 +303,7 @@ static void a_model_must_have_the_inputs(void **state)
     Fixture *f = *state;
 
     assert_int_equal(load(f, "\"train\": \"train.csv\", \"class_weights\": \"balanced\"", &plain), GF_ERR_VALUE);
-    assert_non_null(strstr(f->diags.first->message, "no input 'weights'"));
+    assert_non_null(strstr(f->diags.first->message, "not the mean of one loss an example"));
     assert_int_equal(load(f, "\"train\": \"train.csv\", \"columns\": {\"labels\": \"label\"}", &plain), GF_ERR_VALUE);
     assert_non_null(strstr(f->diags.first->message, "no input 'targets'"));
     assert_int_equal(load(f, "\"train\": \"train.csv\"", &targets), GF_ERR_VALUE);

@@ -24,7 +24,8 @@ static const char config[] = "{\"vocab_size\": 512, \"max_position_embeddings\":
                              "\"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
                              "\"intermediate_size\": 128, \"hidden_act\": \"gelu\", \"layer_norm_eps\": 1e-12, "
                              "\"initializer_range\": 0.1, \"hidden_dropout_prob\": 0, "
-                             "\"attention_probs_dropout_prob\": 0, \"classifier_dropout\": null, \"num_labels\": 6}";
+                             "\"attention_probs_dropout_prob\": 0, \"classifier_dropout\": null, \"num_labels\": 6, "
+                             "\"problem_type\": \"single_label_classification\"}";
 
 /* A file of the demo job's variants full and lora, and its bytes. */
 typedef struct Bed {
@@ -98,7 +99,7 @@ static void make_file(Bed *b)
     GfJob job;
 
     require(b, gf_job_load(&job, DEMO, sets, 2, &b->diags));
-    require(b, gf_job_load_model(&job, job.data.label_count, &none, &model, &b->diags));
+    require(b, gf_job_load_model(&job, &(GfLabels){.count = job.data.label_count}, &none, &model, &b->diags));
     describe(b, &job, &made);
     require(b,
             gf_job_pack(&made.pack, &b->arena, &job, gf_json_text(&model.doc, model.doc.root), made.target, &b->diags));
@@ -183,7 +184,7 @@ static void the_model_is_in_the_file(void **state)
 
     require(b, gf_job_file_open(&b->file, b->path, &b->diags));
     require(b, gf_job_file_job(&b->file, NULL, 0, &b->job, &b->diags));
-    require(b, gf_job_load_model(&b->job, b->job.data.label_count, &none, &model, &b->diags));
+    require(b, gf_job_load_model(&b->job, &(GfLabels){.count = b->job.data.label_count}, &none, &model, &b->diags));
     require(b, gf_job_file_check_model(&b->file, &model, &b->diags));
     gf_config_find(&model.config, "hidden_dropout_prob")->number = 0.25;
     assert_int_equal(gf_job_file_check_model(&b->file, &model, &b->diags), GF_ERR_VALUE);
@@ -369,7 +370,8 @@ static void forged_files_are_errors_or_jobs(void **state)
         assert_true(status == GF_OK || status == GF_ERR_FORMAT);
         refused += status != GF_OK;
         if (status == GF_OK && gf_job_file_job(&b->file, NULL, 0, &b->job, &unseen) == GF_OK) {
-            if (i % 16 == 0 && gf_job_load_model(&b->job, b->job.data.label_count, &none, &model, &unseen) == GF_OK) {
+            if (i % 16 == 0 && gf_job_load_model(&b->job, &(GfLabels){.count = b->job.data.label_count}, &none, &model,
+                                                 &unseen) == GF_OK) {
                 gf_job_file_check_model(&b->file, &model, &unseen);
                 gf_model_close(&model);
             }
@@ -420,7 +422,7 @@ static void programs_must_fit_the_model(void **state)
 
     require(b, gf_job_file_open(&b->file, b->path, &b->diags));
     require(b, gf_job_file_job(&b->file, NULL, 0, &b->job, &b->diags));
-    require(b, gf_job_load_model(&b->job, b->job.data.label_count, &none, &model, &b->diags));
+    require(b, gf_job_load_model(&b->job, &(GfLabels){.count = b->job.data.label_count}, &none, &model, &b->diags));
     GfProgram *p = b->file.variants[0].programs.of[GF_STEP_EVALUATE];
     p->tensors[0].type = gf_type_matrix(GF_I32, gf_dim_symbol(0), gf_dim_const(2));
     assert_int_equal(gf_job_file_check_model(&b->file, &model, &b->diags), GF_ERR_FORMAT);

@@ -281,7 +281,9 @@ static void batches_carry_targets_and_weights(void **state)
     assert_int_equal(gf_batcher_init(&batcher, &f->arena, &f->data, 3, &f->diags), GF_OK);
     batch = gf_batcher_next(&batcher);
     assert_null(batch->targets);
-    assert_true(batch->weights[0] == 2 && batch->weights[1] == 0.5f && batch->weights[2] == 2);
+    assert_true(batch->weight == 4.5); /* of which the mean is 1.5 */
+    assert_true(batch->weights[0] == (float)(2 / 1.5) && batch->weights[1] == (float)(0.5 / 1.5));
+    assert_true(batch->weights[2] == batch->weights[0]);
 }
 
 /* ---- parts ---- */

@@ -248,6 +248,30 @@ static void weighs_losses_by_examples(void **state)
     assert_true(report.epoch == 1);
 }
 
+/* Examples of class 1 weigh 3: a micro-batch counts by its share of the weights of the step, and so does its loss. */
+static void weighs_micro_batches_by_classes(void **state)
+{
+    static const float weights[] = {1, 3};
+    static const double sums[] = {12, 4, 4, 4}; /* fixed batches of 4; the first is of class 1, and the last, of 2 */
+    Fixture *f = *state;
+    GfTrainerOptions options = {.training = &f->training, .steps = &f->steps, .train = &f->data, .fixed_batch = BATCH};
+    GfStepReport report;
+
+    for (int i = 0; i < BATCH; i++)
+        ((int32_t *)f->data.labels)[i] = 1;
+    for (int i = EXAMPLES - 2; i < EXAMPLES; i++)
+        ((int32_t *)f->data.labels)[i] = 1;
+    f->data.class_weights = weights;
+    f->training.gradient_accumulation_steps = 4;
+    assert_int_equal(gf_trainer_init(&f->trainer, &f->arena, &options, &f->diags), GF_OK);
+    assert_int_equal(gf_trainer_step(&f->trainer, &report, &f->diags), GF_OK);
+    for (int i = 0; i < 4; i++)
+        assert_true(row_of(f, i)[LOSS_SCALE] == (float)(sums[i] / 24));
+    assert_int_equal(report.examples, 16);
+    assert_int_equal(gf_trainer_step(&f->trainer, &report, &f->diags), GF_OK);
+    assert_true(fabs(report.loss - (4.0 * 4 + 2.0 * 6) / 10) < 1e-12);
+}
+
 static void shuffles_each_epoch_anew(void **state)
 {
     Fixture *f = *state;
@@ -330,11 +354,11 @@ static void refuses_to_do_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(takes_a_step_a_batch),         TEST(accumulates),
-        TEST(weighs_losses_by_examples),    TEST(shuffles_each_epoch_anew),
-        TEST(keeps_fixed_batches_in_order), TEST(stops_at_max_steps),
-        TEST(plans_a_part_of_an_epoch),     TEST(goes_on_from_a_state),
-        TEST(refuses_to_do_nothing),
+        TEST(takes_a_step_a_batch),      TEST(accumulates),
+        TEST(weighs_losses_by_examples), TEST(weighs_micro_batches_by_classes),
+        TEST(shuffles_each_epoch_anew),  TEST(keeps_fixed_batches_in_order),
+        TEST(stops_at_max_steps),        TEST(plans_a_part_of_an_epoch),
+        TEST(goes_on_from_a_state),      TEST(refuses_to_do_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
