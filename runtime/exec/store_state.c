@@ -46,12 +46,48 @@ GfStatus gf_store_save_state(GfStore *s, const char *path, bool with_params, GfD
     return status;
 }
 
-GfStatus gf_store_clear_states(GfStore *s, GfDiags *diags)
+/* ---- a training that begins again ---- */
+
+static bool is_trained(const GfStoreTensor *t)
 {
-    GF_TRY(gf_store_pull(s, diags)); /* parameters go back as they are */
+    return t->kind == GF_TENSOR_PARAM && t->updated;
+}
+
+static size_t bytes_of(const GfStoreTensor *t)
+{
+    return (size_t)t->count * sizeof *t->data;
+}
+
+GfStatus gf_store_copy_params(GfStore *s, GfMemory *copy, GfDiags *diags)
+{
+    size_t size = 0, at = 0;
+
+    GF_TRY(gf_store_pull(s, diags));
     for (size_t i = 0; i < s->count; i++)
-        if (s->tensors[i].kind == GF_TENSOR_STATE)
-            memset(s->tensors[i].data, 0, (size_t)s->tensors[i].count * sizeof *s->tensors[i].data);
+        size += is_trained(&s->tensors[i]) ? bytes_of(&s->tensors[i]) : 0;
+    GF_TRY(gf_memory_map(copy, (int64_t)size, "a copy of the parameters", diags));
+    for (size_t i = 0; i < s->count; i++) {
+        if (!is_trained(&s->tensors[i]))
+            continue;
+        memcpy((char *)copy->data + at, s->tensors[i].data, bytes_of(&s->tensors[i]));
+        at += bytes_of(&s->tensors[i]);
+    }
+    return GF_OK;
+}
+
+GfStatus gf_store_start_over(GfStore *s, const GfMemory *copy, GfDiags *diags)
+{
+    const char *from = copy->data;
+
+    for (size_t i = 0; i < s->count; i++) {
+        const GfStoreTensor *t = &s->tensors[i];
+        if (t->kind == GF_TENSOR_STATE)
+            memset(t->data, 0, bytes_of(t));
+        if (!is_trained(t))
+            continue;
+        memcpy(t->data, from, bytes_of(t));
+        from += bytes_of(t);
+    }
     return gf_store_push(s, diags);
 }
 

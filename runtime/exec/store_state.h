@@ -8,8 +8,13 @@
 /* Write the states, and, `with_params`, the parameters that some step writes, as F32. */
 GfStatus gf_store_save_state(GfStore *store, const char *path, bool with_params, GfDiags *diags);
 
-/* All states zero, as they are at first, on the device too.  Errors: GF_ERR_DEVICE. */
-GfStatus gf_store_clear_states(GfStore *store, GfDiags *diags);
+/* Copy the parameters that some step writes; the copy is gf_memory_unmap's to free.
+ * Errors: GF_ERR_MEMORY, GF_ERR_DEVICE. */
+GfStatus gf_store_copy_params(GfStore *store, GfMemory *copy, GfDiags *diags);
+
+/* As before the first step, on the device too: these parameters, and all states zero.
+ * Errors: GF_ERR_DEVICE. */
+GfStatus gf_store_start_over(GfStore *store, const GfMemory *copy, GfDiags *diags);
 
 typedef enum GfStoreLoad {
     GF_LOAD_ALL,   /* every tensor that a step writes */

@@ -41,7 +41,6 @@ static void count_padding(GfEstimate *e, GfTrainer *t)
 
 /* ---- time ---- */
 
-/* The rate 0 leaves parameters as they are: p - 0 * x. */
 static GfStatus run_step(GfTrainer *t, double *seconds_per_token, GfDiags *diags)
 {
     const GfBatch *batch = gf_batcher_next(&t->batcher);
@@ -65,7 +64,7 @@ static double median(double a, double b, double c)
     return c < low ? low : c > high ? high : c;
 }
 
-static GfStatus measure(GfEstimate *e, GfTrainer *t, GfDiags *diags)
+static GfStatus run_steps(GfEstimate *e, GfTrainer *t, GfDiags *diags)
 {
     double rates[WARM_UP + MEASURED];
 
@@ -73,7 +72,21 @@ static GfStatus measure(GfEstimate *e, GfTrainer *t, GfDiags *diags)
     for (int i = 0; i < WARM_UP + MEASURED; i++)
         GF_TRY(run_step(t, &rates[i], diags));
     e->epoch_seconds = median(rates[1], rates[2], rates[3]) * (double)e->tokens;
-    return gf_store_clear_states(&t->options.steps->store, diags);
+    return GF_OK;
+}
+
+/* The rate is 0, and yet 0 times what is not finite is not 0: parameters are put back. */
+static GfStatus measure(GfEstimate *e, GfTrainer *t, GfDiags *diags)
+{
+    GfStore *store = &t->options.steps->store;
+    GfMemory copy;
+
+    GF_TRY(gf_store_copy_params(store, &copy, diags));
+    GfStatus status = run_steps(e, t, diags);
+    if (status == GF_OK)
+        status = gf_store_start_over(store, &copy, diags);
+    gf_memory_unmap(&copy);
+    return status;
 }
 
 GfStatus gf_estimate(GfEstimate *e, GfTrainer *t, GfDiags *diags)
