@@ -154,9 +154,9 @@ static uint64_t hash_text(uint64_t h, const char *text)
 /* Of all that makes an object what it is. */
 static uint64_t hash_of(const char *source, unsigned threads)
 {
-    static const char *const headers[] = {GRAFT_SOURCE_DIR "/tests/cuda/emulate.h",
-                                          GRAFT_SOURCE_DIR "/tests/cuda/fiber.h",
-                                          GRAFT_SOURCE_DIR "/tests/cuda/kernel_entry.h"};
+    static const char *const headers[] = {
+        GRAFT_SOURCE_DIR "/tests/cuda/emulate.h", GRAFT_SOURCE_DIR "/tests/cuda/emulate_wgmma.h",
+        GRAFT_SOURCE_DIR "/tests/cuda/fiber.h", GRAFT_SOURCE_DIR "/tests/cuda/kernel_entry.h"};
     uint64_t h = hash_text(0xcbf29ce484222325u + threads, source);
 
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
