@@ -267,7 +267,7 @@ static void gf_product_make(const GfProduct *p)
     for (int i = 0; i < p->columns / 2; i++) {
         const float *a = f.a[(i & 2) / 2], *b = f.b[i / 4 * 2 + (i & 1)];
         for (int k = 0; k < 16; k++)
-            p->c[i] = same ? p->c[i] + a[k] * b[k] : NAN;
+            p->c[i] = same ? p->c[i] + a[k] * b[k] : __builtin_nanf("");
     }
 }
 
