@@ -79,6 +79,13 @@ check "features are of the cuda target" fails_with "for the targets cuda" "$graf
 check "no NVRTC" fails_with "cannot be loaded" env GRAFT_NVRTC=/nonexistent/libnvrtc.so "$graft" compile \
     "$source/models/bert.json" --target cuda:sm_80 --emit cubin -o "$out/none"
 
+# Where PyTorch's Python has it, for those who name nothing.
+if [ -n "${GRAFT_NVRTC:-}" ]; then
+    mkdir -p "$out/python/lib/python3.11/site-packages/nvidia/cu13"
+    ln -s "$(dirname "$GRAFT_NVRTC")" "$out/python/lib/python3.11/site-packages/nvidia/cu13/lib"
+    check "NVRTC is found in a virtual environment" env GRAFT_NVRTC= "VIRTUAL_ENV=$out/python" "$graft" compile \
+        "$source/models/bert.json" --set num_hidden_layers=1 --target cuda:sm_80 --emit ptx -o "$out/found"
+fi
 if ! compile classifier sm_80 false ptx >"$out/table" 2>"$out/stderr"; then
     if grep -q 'no libnvrtc was found' "$out/stderr"; then
         echo "no NVRTC here: $passed passed, $failed failed, the rest skipped"

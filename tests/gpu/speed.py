@@ -34,7 +34,9 @@ def graft_seconds(args, variant, folder):
     command = [args.graft, "train", args.job, "--device", args.graft_device, "--overwrite", "--losses", log]
     for word in sets:
         command += ["--set", word]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    ended = subprocess.run(command, stdout=subprocess.DEVNULL)
+    if ended.returncode:
+        raise OSError("graft ended with status %d" % ended.returncode)
     with open(log) as lines:
         return [json.loads(line)["seconds"] for line in lines]
 
@@ -85,7 +87,7 @@ def environment(args):
 
 
 def summarize(args, seconds, sides):
-    """Print the table and write all figures."""
+    """Write all figures and return the rows of the table."""
     rows = []
     for variant in args.variants:
         ours = statistics.median(seconds["graft", variant]) if seconds.get(("graft", variant)) else None
@@ -103,7 +105,7 @@ def summarize(args, seconds, sides):
 
 
 def show(rows):
-    print("%-11s %-24s %9s %9s %14s" % ("variant", "side", "ms", "mean ms", "times graft"))
+    print("\n%-11s %-24s %9s %9s %14s" % ("variant", "side", "ms", "mean ms", "times graft"))
     for r in rows:
         if "not_measured" in r:
             print("%-11s %-24s not measured: %s" % (r["variant"], r["side"], r["not_measured"]))
@@ -121,15 +123,14 @@ def measure(args):
                 taken = {"graft": None}
                 try:
                     taken["graft"] = graft_seconds(args, variant, folder)
-                except (OSError, subprocess.CalledProcessError) as error:
+                except OSError as error:
                     sides.missing["graft", variant] = str(error)
                 for name in args.peers:
                     taken[name] = sides.seconds(name, variant, folder)
                 for name, all_steps in taken.items():
                     if all_steps:
                         seconds.setdefault((name, variant), []).extend(all_steps[args.left_out:])
-                rows = summarize(args, seconds, sides)
-    return rows
+                show(summarize(args, seconds, sides))  # now: a limit may end the next
 
 
 def size(text):
@@ -157,7 +158,7 @@ def main():
     parser.add_argument("--out", required=True, type=pathlib.Path, metavar="FILE.json")
     args = parser.parse_args()
     args.sizes = dict(args.sizes)
-    show(measure(args))
+    measure(args)
 
 
 if __name__ == "__main__":
