@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const GfOpInfo infos[GF_OP_COUNT] = {
-#define GF_OP(id, text, min, max, results, attrs, shape, eval, grad, class_, cpu, cuda, traits, meaning)               \
+#define GF_OP(id, text, min, max, results, attrs, shape, eval, grad, class_, cpu, block, traits, meaning)              \
     [GF_OP_##id] = {text, min, max, results, attrs, GF_CLASS_##class_, traits, meaning},
 #include "ir/ops.def"
 };

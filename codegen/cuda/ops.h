@@ -4,8 +4,8 @@
 
 #include "codegen/cuda/emit.h"
 
-#define GF_OP(id, text, min, max, results, attrs, shape, eval, grad, class_, cpu, cuda, ...)                           \
-    extern const CudaOp cuda_##cuda;
+#define GF_OP(id, text, min, max, results, attrs, shape, eval, grad, class_, cpu, block, ...)                          \
+    extern const CudaOp cuda_##block;
 #include "ir/ops.def"
 
 #endif
