@@ -24,7 +24,8 @@
 
 // What kernels call of math.h, which in C++ takes half of the time to compile one.
 extern "C" {
-float erff(float), expf(float), fmaxf(float, float), fminf(float, float), logf(float), sqrtf(float), tanhf(float);
+float erff(float), expf(float), fabsf(float), fmaxf(float, float), fminf(float, float), log1pf(float), logf(float);
+float sqrtf(float), tanhf(float);
 double sqrt(double);
 }
 

@@ -62,8 +62,10 @@ static GfStatus compile_emulated(const GfGraph *g, const GfCompileOptions *optio
 
     GF_TRY(gf_backend_cuda.compile(g, &text, allocator, out, diags));
     GfStatus status = emulate_program(*out, false, diags); /* the store lies in a file's pages */
-    if (status != GF_OK)
+    if (status != GF_OK) {
         gf_program_free(*out);
+        *out = NULL;
+    }
     return status;
 }
 
