@@ -29,8 +29,11 @@ static GfStatus open_corpus(Compile *c, GfDiags *diags)
 static GfStatus load_corpus(Compile *c, GfDiags *diags)
 {
     GfModelLimits limits = gf_model_limits(c->model.graph);
-    GfStatus status = gf_corpus_load(&c->corpus, c->job->checkpoint, &limits, diags);
+    const char *tokenizer;
+    GfStatus status = gf_job_find_tokenizer(c->job, &c->file->arena, &tokenizer, diags);
 
+    if (status == GF_OK)
+        status = gf_corpus_load(&c->corpus, tokenizer, &limits, diags);
     if (status != GF_OK)
         gf_corpus_close(&c->corpus);
     c->has_corpus = status == GF_OK;

@@ -8,13 +8,29 @@
 
 #include <string.h>
 
-/* An adapter may leave it to its base. */
-static GfStatus read_base_config(const GfJob *job, GfHfConfig *config, GfDiags *diags)
+static GfStatus open_pretrained(const GfJob *job, GfPretrained *pretrained, GfDiags *diags)
 {
     GfLoc loc = gf_json_loc(&job->doc, gf_json_find(&job->doc, job->doc.root, "checkpoint"));
+    return gf_pretrained_open(pretrained, job->checkpoint, job->base, loc, diags);
+}
+
+/* Whether the checkpoint's folder is an adapter's and has no file of this name: its base has it. */
+static GfStatus is_elsewhere(const GfJob *job, GfArena *arena, const char *name, bool *yes, GfDiags *diags)
+{
+    const char *path = gf_path_join(arena, job->checkpoint, name);
+    const char *adapter = gf_path_join(arena, job->checkpoint, GF_ADAPTER_CONFIG);
+
+    if (!path || !adapter)
+        return gf_fail_memory(diags);
+    *yes = !gf_file_exists(path) && gf_file_exists(adapter);
+    return GF_OK;
+}
+
+static GfStatus read_base_config(const GfJob *job, GfHfConfig *config, GfDiags *diags)
+{
     GfPretrained pretrained;
 
-    GF_TRY(gf_pretrained_open(&pretrained, job->checkpoint, job->base, loc, diags));
+    GF_TRY(open_pretrained(job, &pretrained, diags));
     GfStatus status = gf_hf_config_read(config, pretrained.config, diags);
     gf_pretrained_close(&pretrained);
     return status;
@@ -22,14 +38,33 @@ static GfStatus read_base_config(const GfJob *job, GfHfConfig *config, GfDiags *
 
 GfStatus gf_job_read_config(const GfJob *job, GfArena *arena, GfHfConfig *config, GfDiags *diags)
 {
+    bool elsewhere = false;
+
     if (!job->checkpoint)
         return GF_OK;
+    GF_TRY(is_elsewhere(job, arena, "config.json", &elsewhere, diags));
+    if (elsewhere)
+        return read_base_config(job, config, diags);
     const char *path = gf_path_join(arena, job->checkpoint, "config.json");
-    const char *adapter = gf_path_join(arena, job->checkpoint, GF_ADAPTER_CONFIG);
-    if (!path || !adapter)
-        return gf_fail_memory(diags);
-    bool elsewhere = !gf_file_exists(path) && gf_file_exists(adapter);
-    return elsewhere ? read_base_config(job, config, diags) : gf_hf_config_read(config, path, diags);
+    return path ? gf_hf_config_read(config, path, diags) : gf_fail_memory(diags);
+}
+
+GfStatus gf_job_find_tokenizer(const GfJob *job, GfArena *arena, const char **folder, GfDiags *diags)
+{
+    GfPretrained pretrained;
+    bool elsewhere = false, also = false;
+
+    *folder = job->checkpoint;
+    if (!job->checkpoint)
+        return GF_OK;
+    GF_TRY(is_elsewhere(job, arena, "tokenizer.json", &elsewhere, diags));
+    GF_TRY(is_elsewhere(job, arena, "vocab.txt", &also, diags));
+    if (!elsewhere || !also)
+        return GF_OK;
+    GF_TRY(open_pretrained(job, &pretrained, diags));
+    *folder = gf_arena_strdup(arena, pretrained.tokenizer);
+    gf_pretrained_close(&pretrained);
+    return *folder ? GF_OK : gf_fail_memory(diags);
 }
 
 GfStatus gf_job_problem(const GfJob *job, const GfHfConfig *config, GfProblem *problem, GfDiags *diags)

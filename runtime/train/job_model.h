@@ -11,6 +11,10 @@
  * Errors: those of gf_hf_config_read. */
 GfStatus gf_job_read_config(const GfJob *job, GfArena *arena, GfHfConfig *config, GfDiags *diags);
 
+/* The folder of the checkpoint's tokenizer, in `arena`: an adapter may leave it to its base.
+ * NULL: no checkpoint.  Errors: those of gf_pretrained_open. */
+GfStatus gf_job_find_tokenizer(const GfJob *job, GfArena *arena, const char **folder, GfDiags *diags);
+
 /* What the job's labels are: as its data says, else the checkpoint's problem_type, else, as
  * transformers has it, a single label of the checkpoint is a value; else GF_PROBLEM_DERIVED.
  * Errors: GF_ERR_VALUE. */
