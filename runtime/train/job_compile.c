@@ -33,7 +33,7 @@ static GfStatus load_corpus(Compile *c, GfDiags *diags)
     GfStatus status = gf_job_find_tokenizer(c->job, &c->file->arena, &tokenizer, diags);
 
     if (status == GF_OK)
-        status = gf_corpus_load(&c->corpus, tokenizer, &limits, diags);
+        status = gf_job_load_corpus(c->job, &c->config, &c->corpus, tokenizer, &limits, diags);
     if (status != GF_OK)
         gf_corpus_close(&c->corpus);
     c->has_corpus = status == GF_OK;

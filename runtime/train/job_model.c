@@ -77,15 +77,34 @@ GfStatus gf_job_problem(const GfJob *job, const GfHfConfig *config, GfProblem *p
     return gf_problem_read(problem, &config->doc, config->doc.root, diags);
 }
 
+/* Labels that do not fit: where it was said what they are, if not in the job. */
+static void note_source(const GfJob *job, GfProblem problem, GfStatus status, GfDiags *diags)
+{
+    bool by_checkpoint = problem != GF_PROBLEM_DERIVED && job->data.problem == GF_PROBLEM_DERIVED;
+
+    if (by_checkpoint && (status == GF_ERR_DATA || status == GF_ERR_LABEL) && diags->last && !diags->last->note)
+        gf_note(diags, "the checkpoint's config.json is for %s; \"problem_type\" in \"data\" chooses another",
+                gf_problem_names[problem]);
+}
+
 GfStatus gf_job_open_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, GfDiags *diags)
 {
     GfProblem problem;
 
     GF_TRY(gf_job_problem(job, config, &problem, diags));
     GfStatus status = gf_corpus_open(corpus, job, problem, diags);
-    if (status != GF_OK && status != GF_ERR_IO && problem != job->data.problem)
-        gf_note(diags, "the checkpoint's config.json is for %s; \"problem_type\" in \"data\" chooses another",
-                gf_problem_names[problem]);
+    note_source(job, problem, status, diags);
+    return status;
+}
+
+GfStatus gf_job_load_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, const char *tokenizer,
+                            const GfModelLimits *limits, GfDiags *diags)
+{
+    GfProblem problem;
+
+    GF_TRY(gf_job_problem(job, config, &problem, diags));
+    GfStatus status = gf_corpus_load(corpus, tokenizer, limits, diags);
+    note_source(job, problem, status, diags);
     return status;
 }
 

@@ -20,8 +20,11 @@ GfStatus gf_job_find_tokenizer(const GfJob *job, GfArena *arena, const char **fo
  * Errors: GF_ERR_VALUE. */
 GfStatus gf_job_problem(const GfJob *job, const GfHfConfig *config, GfProblem *problem, GfDiags *diags);
 
-/* gf_corpus_open with that.  Errors: those of both. */
+/* gf_corpus_open with that, and gf_corpus_load; labels that do not fit get a note that says
+ * where the problem comes from, if not from the job.  Errors: those of these. */
 GfStatus gf_job_open_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, GfDiags *diags);
+GfStatus gf_job_load_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, const char *tokenizer,
+                            const GfModelLimits *limits, GfDiags *diags);
 
 /* The model that the job names, from its file or the job's pack, for these labels (a problem
  * that is not known is the model's own), and that every variant fits it.

@@ -196,7 +196,7 @@ static GfStatus open(GfSession *s, GfDiags *diags)
     GF_TRY(load_model(s, diags));
     GF_TRY(check_metrics(s, diags));
     GF_TRY(check_adapter(s, diags));
-    GF_TRY(gf_corpus_load(&s->corpus, s->pretrained.tokenizer, &s->limits, diags));
+    GF_TRY(gf_job_load_corpus(s->job, &s->config, &s->corpus, s->pretrained.tokenizer, &s->limits, diags));
     if (!s->options.dry_run)
         GF_TRY(probe_outputs(s, diags));
     GF_TRY(find_resumed(s, diags));

@@ -127,6 +127,56 @@ static void a_variant_of_another_model_is_refused(void **state)
     assert_int_equal(f->diags.last->loc.line, 6);
 }
 
+/* ---- problems ---- */
+
+static bool has(const Fixture *f, GfOp op)
+{
+    GF_EACH_NODE (n, f->model.graph) {
+        if (n->op == op)
+            return true;
+    }
+    return false;
+}
+
+static void load_problem(Fixture *f, const char *path, const char *problem, int64_t labels)
+{
+    GfModelOptions options = {.num_labels = labels, .problem_type = problem};
+
+    gf_model_close(&f->model);
+    check_ok(f, gf_model_load(&f->model, path, &options, &f->diags));
+    check_ok(f, gf_verify(f->model.graph, &f->diags));
+}
+
+/* Both models, the loss of each problem, and only the input that it reads. */
+static void the_loss_is_that_of_the_problem(void **state)
+{
+    static const char *const models[] = {MODEL("bert"), MODEL("distilbert")};
+    Fixture *f = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        load_problem(f, models[i], NULL, 3);
+        assert_true(has(f, GF_OP_CROSS_ENTROPY) && !gf_find_name(f->model.graph, "targets"));
+        assert_string_equal(gf_config_s(&f->model.config, "problem_type", ""), "single_label_classification");
+        load_problem(f, models[i], "multi_label_classification", 3);
+        assert_true(has(f, GF_OP_BCE_WITH_LOGITS) && !has(f, GF_OP_CROSS_ENTROPY));
+        assert_null(gf_find_name(f->model.graph, "labels"));
+        load_problem(f, models[i], "regression", 3);
+        const GfNode *targets = gf_find_name(f->model.graph, "targets");
+        assert_true(targets && gf_dim_is(targets->results[0].type.dims[1], 3) && !has(f, GF_OP_BCE_WITH_LOGITS));
+    }
+}
+
+/* As transformers has it where nobody says. */
+static void one_label_is_a_value(void **state)
+{
+    Fixture *f = *state;
+
+    load_problem(f, MODEL("bert"), NULL, 1);
+    assert_string_equal(gf_config_s(&f->model.config, "problem_type", ""), "regression");
+    load_problem(f, MODEL("bert"), "multi_label_classification", 1);
+    assert_true(has(f, GF_OP_BCE_WITH_LOGITS));
+}
+
 /* ---- recipes ---- */
 
 static void recipes_are_lists_of_passes(void **state)
@@ -150,6 +200,11 @@ static void recipes_are_lists_of_passes(void **state)
     assert_string_equal(gf_recipe_eval(&recipe, &f->arena),
                         "inference,fold,cse,dce,fuse-lora,fuse,join-launches{tokens=64,seqs=4},"
                         "plan-memory{tokens=64,seqs=4}");
+    recipe.weighted = true;
+    const char *lists[] = {gf_recipe_train(&recipe, &f->arena), gf_recipe_accumulate(&recipe, &f->arena),
+                           gf_recipe_eval(&recipe, &f->arena)};
+    for (size_t i = 0; i < 3; i++)
+        assert_memory_equal(lists[i], "weigh-loss,", 11);
 }
 
 /* ---- config ---- */
@@ -417,6 +472,8 @@ int main(void)
         TEST(bert_base_has_its_parameters),
         TEST(distilbert_has_its_parameters),
         TEST(a_variant_of_another_model_is_refused),
+        TEST(the_loss_is_that_of_the_problem),
+        TEST(one_label_is_a_value),
         TEST(recipes_are_lists_of_passes),
         TEST(later_sources_win),
         TEST(null_passes_on_to_the_next_key),

@@ -149,6 +149,10 @@ static const ModelCase model_cases[] = {
      {GF_ERR_KEY, "\"lables\"", "unknown key 'lables' in inputs", "did you mean 'labels'?"}},
     {{.inputs = "{\"ids\": \"i32[seqs]\"}"},
      {GF_ERR_SHAPE, "\"i32[seqs]\"", "the input 'ids' is i32[tokens], not i32[seqs]", NULL}},
+    {{.inputs = "{\"ids\": \"i32[tokens]\", \"starts\": \"i32[seqs]\", \"targets\": \"f32[seqs]\"}"},
+     {GF_ERR_SHAPE, "\"f32[seqs]\"", "the input 'targets' is f32[seqs,num_labels], not f32[seqs]", NULL}},
+    {{.inputs = "{\"ids\": \"i32[tokens]\", \"targets\": \"f32[seqs,num_labels]\"}", .config = "{\"h\": 8, \"v\": 30}"},
+     {GF_ERR_NAME, "\"f32[seqs,num_labels]\"", "num_labels", NULL}},
     {{.inputs = "{\"ids\": \"i32\"}"}, {GF_ERR_VALUE, "\"i32\"", "\"i32\" is not a type", "f32[out,in]"}},
     {{.inputs = "{\"ids\": 3}"}, {GF_ERR_VALUE, "3}", "a type must be a string, found the number 3", NULL}},
     {{.blocks = "{\"b\": 7}"}, {GF_ERR_VALUE, "7}", "block 'b' must be an object, found the number 7", NULL}},
@@ -205,6 +209,19 @@ static const ModelCase model_cases[] = {
     /* names */
     {{.todo = "[{\"op\": \"tanh\", \"in\": [\"idz\"], \"out\": \"y\"}]"},
      {GF_ERR_NAME, "\"idz\"", "the value 'idz' is not defined here", "did you mean 'ids'?"}},
+    /* blocks that the config chooses */
+    {{.todo = "[{\"use\": \"$akt\", \"out\": \"x\"}]"},
+     {GF_ERR_NAME, "\"$akt\"", "'$akt' names no config key that holds a string", NULL}},
+    {{.config = "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"tabel\", \"none\": null, "
+                "\"initializer_range\": 0.02, \"num_labels\": 8}",
+      .todo = "[{\"use\": \"$act\", \"as\": \"t\", \"out\": \"x\"}]"},
+     {GF_ERR_NAME, "\"tabel\"", "'act' is \"tabel\", but the model has no such block", "did you mean 'table'?"}},
+    {{.config = "{\"h\": 8, \"v\": 30, \"n\": 2, \"p\": 0.1, \"act\": \"dense\", \"none\": null, "
+                "\"initializer_range\": 0.02, \"num_labels\": 8}",
+      .todo = "[{\"use\": \"$act\", \"as\": \"t\", \"out\": \"x\"}]"},
+     {GF_ERR_VALUE, "{\"use\": \"$act\"", "block 'dense' has 1 in \"takes\", this use 0 in \"in\"", NULL}},
+    {{.blocks = "{\"b\": {\"do\": [{\"use\": \"$act\", \"out\": \"x\"}], \"gives\": \"x\"}}", .todo = "[]"},
+     {GF_ERR_NAME, "\"$act\"", "only the model's own statements may leave the choice of a block to the config", NULL}},
     {{.todo = "[{\"use\": \"tabel\", \"out\": \"x\"}]"},
      {GF_ERR_NAME, "\"tabel\"", "there is no block 'tabel'", "did you mean 'table'?"}},
     {{.todo = "[{\"use\": \"dense\", \"as\": \"d\", \"in\": [\"ids\"], \"out\": \"y\", \"sizes\": [\"hh\", 3]}]"},

@@ -500,6 +500,37 @@ static void thins_long_curves(void **state)
     assert_non_null(strstr(points, ",12.0")); /* the top of the drawing */
 }
 
+/* A regression has its own columns and curves, and none of a classification's. */
+static void a_regression_has_its_own_figures(void **state)
+{
+    static const char *const held[] = {">MSE</th>",
+                                       ">Pearson</th>",
+                                       ">Spearman</th>",
+                                       "<td>0.0625</td>",
+                                       "loss is the mean squared error",
+                                       "<b>0.8750</b><span>Pearson: r",
+                                       "Validation Pearson correlation"};
+    static const char *const absent[] = {">accuracy</th>", ">F1</th>", "weighted by class", "Validation accuracy"};
+    Fixture *f = *state;
+
+    write(f, "r", "results.json",
+          "{\"data\": {\"problem_type\": \"regression\"}, \"evaluation\": {\"split\": \"test\", \"eval_loss\": 0.0625, "
+          "\"eval_mse\": 0.0625, \"eval_pearson\": 0.875, \"eval_spearman\": null}}");
+    write(f, "r", "trainer_state.json",
+          "{\"log_history\": [{\"epoch\": 1, \"eval_mse\": 0.5, \"eval_pearson\": 0.25, \"eval_loss\": 0.5},"
+          "{\"epoch\": 2, \"eval_mse\": 0.25, \"eval_pearson\": 0.75, \"eval_loss\": 0.25}]}");
+    const char *page = page_of(f, "r");
+    assert_true(is_well_formed(page));
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        if (!strstr(page, held[i]))
+            fail_msg("'%s' is not on the page", held[i]);
+    }
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        if (strstr(page, absent[i]))
+            fail_msg("'%s' is on the page", absent[i]);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -514,6 +545,7 @@ int main(void)
         TEST(looks_into_checkpoints),
         TEST(does_without_results),
         TEST(does_without_evaluations),
+        TEST(a_regression_has_its_own_figures),
         TEST(takes_the_runs_of_the_comparison),
         TEST(tells_runs_of_one_name_apart),
         TEST(answers_damage_with_one_error),
