@@ -17,7 +17,7 @@ fi
     cat "$out/log"
     exit 1
 }
-(cd "$out" && cksum full/model.safetensors classifier/model.safetensors lora/model.safetensors) >"$out/cksum"
+(cd "$out" && cksum full/model.safetensors classifier/model.safetensors lora/adapter_model.safetensors) >"$out/cksum"
 diff "$keep/demo.cksum" "$out/cksum" || {
     echo "other models than those of the build that compiled $keep/demo.gfc"
     exit 1

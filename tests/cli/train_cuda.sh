@@ -64,8 +64,8 @@ is_close "$folder/cuda.losses" "$folder/cpu.losses" 'loss\|grad_norm' 1e-5 40 ||
 is_close "$folder/cuda/comparison.json" "$folder/cpu/comparison.json" 'eval_loss\|eval_f1' 1e-5 6 ||
     fail "evaluations differ"
 grep -q '"target": "cuda:sm_80"' "$folder/cuda/comparison.json" || fail "comparison.json does not name the target"
-for variant in full classifier lora; do
-    cmp "$folder/cuda/$variant/model.safetensors" "$folder/again/$variant/model.safetensors" || fail "$variant again"
+for weights in full/model classifier/model lora/adapter_model; do
+    cmp "$folder/cuda/$weights.safetensors" "$folder/again/$weights.safetensors" || fail "$weights again"
 done
 
 # Factors of products are rounded to bf16, by up to 2^-9 = 0.2 %: a loss moves by less
