@@ -42,8 +42,8 @@ expect 0 out "trainable params: 66,955,010 || all params: 66,955,010 || trainabl
 # A pass blames the line of the model, by the path that was given.
 mkdir "$folder/dir"
 sed 's/"tanh", "in": \["cls"\]/"max", "in": ["cls", "cls"]/' "$bert" >"$folder/dir/max.json"
-expect 1 err "$folder/dir/max.json:100:5: error GF0301: 'max' has no gradient" compile "$folder/dir/max.json"
-expect 1 err '  100 |     { "op": "max", "in": ["cls", "cls"]' compile "$folder/dir/max.json"
+expect 1 err "$folder/dir/max.json:132:5: error GF0301: 'max' has no gradient" compile "$folder/dir/max.json"
+expect 1 err '  132 |     { "op": "max", "in": ["cls", "cls"]' compile "$folder/dir/max.json"
 
 # The whole step as text that reads back, as a drawing, into a file.
 small="--set num_hidden_layers=2"
