@@ -3,7 +3,7 @@
 # important first, each with a limit of its own, going on after a failure.
 #
 #   OUT      where results go (default: results beside this script): RESULTS, a line a
-#            step and what it found; logs.txt; profile.txt; speed.json
+#            step and what it found; logs.txt; profile*.txt, speed*.json
 #   SECONDS_IN_ALL=540
 #   GRAFT_NVRTC, GRAFT_LIBCUDA, GRAFT_CACHE   as for graft
 #   PEERS="notebook dynamic compiled"   of the speed step; "": none
@@ -24,13 +24,13 @@ peers=${PEERS-notebook dynamic compiled}
 sizes=${SIZES:-} trial=${TRIAL:-}
 cd "$here" || exit 2
 
-all="facts reference speed_graft profile same_bits train_lora_f32 train_lora_bf16 train_full_f32 train_full_bf16
-     accuracy reference_bf16 reference_wgmma memcheck speed racecheck"
+all="facts reference speed_graft profile reference_bf16 reference_wgmma speed_wgmma profile_wgmma same_bits
+     train_lora_f32 train_lora_bf16 train_full_f32 train_full_bf16 accuracy memcheck speed racecheck"
 
 limit_of() { # STEP: seconds
     case $1 in
     facts | accuracy) echo 20 ;;
-    reference | speed_graft | profile) echo 90 ;;
+    reference | reference_wgmma | speed_graft | profile) echo 90 ;;
     speed) echo 270 ;;
     *) echo 60 ;;
     esac
@@ -78,13 +78,20 @@ step_reference() {
 }
 
 step_reference_bf16() {
-    bin/reference 2>&1 | grep -q -e --bf16 || { echo "not measured: reference has no --bf16"; return 77; }
     bin/reference reference --device cuda --model models/bert.json --bf16
 }
 
+# The reference models are narrow: a size of tiles must be named, or none would be used.
 step_reference_wgmma() {
-    "$graft" compile --help | grep -q -e --features || { echo "not measured: there is no feature wgmma"; return 77; }
-    GRAFT_CUDA_FEATURES=wgmma step_reference_bf16
+    for tile in 64x64 64x96 64x128 128x64 128x96 128x128; do
+        echo "tiles of $tile"
+        GRAFT_CUDA_FEATURES=wgmma:$tile step_reference_bf16 || return 1
+    done
+    : >"$work/wgmma-is-right"
+}
+
+wgmma_is_right() {
+    [ -e "$work/wgmma-is-right" ] || { echo "not measured: reference_wgmma has not passed"; return 77; }
 }
 
 sanitize() { # TOOL: a step and a training of the first reference run
@@ -156,8 +163,14 @@ step_speed_graft() {
     speed --rounds 1 --out "$out/speed-graft.json"
 }
 
+step_speed_wgmma() {
+    wgmma_is_right || return
+    speed --rounds 1 --peers graft:wgmma --out "$out/speed-wgmma.json"
+}
+
 # shellcheck disable=SC2086
 step_speed() {
+    wgmma_is_right >/dev/null && peers="graft:wgmma $peers"
     speed --rounds 2 --until 170 --peers $peers --out "$out/speed.json"
 }
 
@@ -167,17 +180,26 @@ architecture() { # of the device, as graft names it: sm_90a
 }
 
 # shellcheck disable=SC2046
-step_profile() {
+profile() { # NAME: the kernels of a step to NAME.txt
     target=cuda:$(architecture) status=0
-    : >"$out/profile.txt"
+    : >"$out/$1.txt"
     for variant in full lora classifier; do
         "$graft" compile models/bert.json --variant "models/variants/$variant.json" --target "$target" --emit ir \
             -o "$work/$variant.gir" $(sets num_labels=6 training.bf16=true $sizes) &&
             { echo "$variant, bf16, 712 tokens in 32 sequences"
-              bin/bench_step "$work/$variant.gir" 712 32 --device cuda; } >>"$out/profile.txt" || status=1
-        sed -n "/^$variant,/,/ launches$/p" "$out/profile.txt"
+              bin/bench_step "$work/$variant.gir" 712 32 --device cuda; } >>"$out/$1.txt" || status=1
+        sed -n "/^$variant,/,/ launches$/p" "$out/$1.txt"
     done
     return $status
+}
+
+step_profile() { profile profile; }
+
+step_profile_wgmma() {
+    wgmma_is_right || return
+    GRAFT_CUDA_FEATURES=wgmma
+    export GRAFT_CUDA_FEATURES
+    profile profile-wgmma
 }
 
 # ---- running them --------------------------------------------------------------------

@@ -4,11 +4,11 @@
     speed.py --graft bin/graft --job bert_base.json --peers notebook dynamic compiled --out speed.json
 
 All sides take the same batches in bf16.  In every round each variant runs on
-graft, then on every peer.  A figure is the median over all rounds of a side's
-steps, the first ten of a round left out; `mean` is that of the same steps, for
-what a median does not see.  Results are written after every round; a peer that
-is not installed, fails or would begin after --until seconds is named with the
-reason.
+graft, then on every peer; graft:wgmma is graft with GRAFT_CUDA_FEATURES=wgmma.
+A figure is the median over all rounds of a side's steps, the first ten of a
+round left out; `mean` is that of the same steps, for what a median does not
+see.  Results are written after every variant; a side that is not installed,
+fails or would be made after --until seconds is named with the reason.
 """
 
 import argparse
@@ -26,15 +26,15 @@ LEFT_OUT = 10
 GOALS = {"full": 2.8, "lora": 1.2, "classifier": 0.6}  # ms a step on an H200
 
 
-def graft_seconds(args, variant, folder):
-    """Return the seconds of each step of one graft run."""
+def graft_seconds(args, variant, folder, features=""):
+    """Return the seconds of each step of one graft run; `features` as in GRAFT_CUDA_FEATURES."""
     log = os.path.join(folder, "steps.jsonl")
     sets = ["training.max_steps=%d" % args.steps, "training.output_dir=" + os.path.join(folder, "out"),
             "variants=" + variant] + ["config.%s=%s" % item for item in args.sizes.items()]
     command = [args.graft, "train", args.job, "--device", args.graft_device, "--overwrite", "--losses", log]
     for word in sets:
         command += ["--set", word]
-    ended = subprocess.run(command, stdout=subprocess.DEVNULL)
+    ended = subprocess.run(command, stdout=subprocess.DEVNULL, env={**os.environ, "GRAFT_CUDA_FEATURES": features})
     if ended.returncode:
         raise OSError("graft ended with status %d" % ended.returncode)
     with open(log) as lines:
@@ -68,10 +68,12 @@ class Sides:
         if key in self.missing:
             return None
         try:
+            if name.startswith("graft"):
+                return graft_seconds(self.args, variant, folder, name.partition(":")[2])
             if key not in self.made:
                 self.made[key] = self.make(name, variant, folder)
             return self.made[key].time(self.args.steps)
-        except Exception as error:  # whatever a peer does, the others go on
+        except Exception as error:  # whatever a side does, the others go on
             traceback.print_exc()
             self.missing[key] = "%s: %s" % (type(error).__name__, str(error).split("\n")[0][:200])
             self.made.pop(key, None)
@@ -110,7 +112,7 @@ def show(rows):
         if "not_measured" in r:
             print("%-11s %-24s not measured: %s" % (r["variant"], r["side"], r["not_measured"]))
             continue
-        note = "   goal %.1f ms" % GOALS[r["variant"]] if r["side"] == "graft" else ""
+        note = "   goal %.1f ms" % GOALS[r["variant"]] if r["side"].startswith("graft") else ""
         print("%-11s %-24s %9.3f %9.3f %14s%s" % (r["variant"], r["side"], r["ms"], r["mean_ms"],
                                                  "%.2f" % r["times_graft"] if r["times_graft"] else "-", note))
 
@@ -120,13 +122,7 @@ def measure(args):
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.rounds):
             for variant in args.variants:
-                taken = {"graft": None}
-                try:
-                    taken["graft"] = graft_seconds(args, variant, folder)
-                except OSError as error:
-                    sides.missing["graft", variant] = str(error)
-                for name in args.peers:
-                    taken[name] = sides.seconds(name, variant, folder)
+                taken = {name: sides.seconds(name, variant, folder) for name in ["graft"] + args.peers}
                 for name, all_steps in taken.items():
                     if all_steps:
                         seconds.setdefault((name, variant), []).extend(all_steps[args.left_out:])
@@ -148,7 +144,8 @@ def main():
     parser.add_argument("--padded", type=pathlib.Path, default=here / "padded.json")
     parser.add_argument("--vocab", default=str(here / "minilm" / "vocab.txt"))
     parser.add_argument("--variants", nargs="+", default=["full", "lora", "classifier"])
-    parser.add_argument("--peers", nargs="*", default=[], help="notebook, dynamic, compiled, compiled:MODE")
+    parser.add_argument("--peers", nargs="*", default=[], 
+                        help="notebook, dynamic, compiled, compiled:MODE, graft:FEATURES")
     parser.add_argument("--device", default="cuda", help="of the peers")
     parser.add_argument("--steps", type=int, default=60, help="a round")
     parser.add_argument("--left-out", type=int, default=LEFT_OUT, help="steps at the head of a round")
