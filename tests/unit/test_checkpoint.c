@@ -6,6 +6,7 @@
 #include "runtime/train/checkpoint.h"
 #include "runtime/train/session.h"
 #include "runtime/train/train_state.h"
+#include "tests/support/has_cpu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -277,21 +278,10 @@ static void what_a_killed_process_leaves_goes(void **state)
     assert_false(gf_file_exists(in(f, "lora/checkpoint-2.removed")));
 }
 
-static bool can_train(void)
-{
-    const GfBackend *backend;
-    GfDiags unseen;
-
-    gf_diags_init(&unseen, NULL);
-    bool can = gf_backend_find("cpu", &backend, &unseen) == GF_OK;
-    gf_diags_free(&unseen);
-    return can;
-}
-
 int main(void)
 {
-    if (!can_train())
-        return 77;
+    if (!has_cpu())
+        return TEST_SKIPPED;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_flipped_bit_is_damage),           TEST(files_that_are_missing_or_short_are_damage),

@@ -3,6 +3,7 @@
 #include "runtime/data/generate.h"
 #include "runtime/io/file.h"
 #include "runtime/train/session.h"
+#include "tests/support/has_cpu.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -271,17 +272,6 @@ static void saves_although_the_data_are_gone(void **state)
     assert_non_null(strstr(record, "/train.txt\""));
 }
 
-static bool has_cpu(void)
-{
-    const GfBackend *backend;
-    GfDiags diags;
-
-    gf_diags_init(&diags, NULL);
-    GfStatus status = gf_backend_find("cpu", &backend, &diags);
-    gf_diags_free(&diags);
-    return status == GF_OK;
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -298,5 +288,5 @@ int main(void)
         TEST(a_model_is_saved_before_it_is_tested),
         TEST(saves_although_the_data_are_gone),
     };
-    return !has_cpu() ? 77 : cmocka_run_group_tests(tests, NULL, NULL);
+    return !has_cpu() ? TEST_SKIPPED : cmocka_run_group_tests(tests, NULL, NULL);
 }
