@@ -291,7 +291,7 @@ def write_job(x, kind, checkpoint, rslora):
     else:
         config = tiny_config(kind).to_dict()
         keys = json.loads((x.source / f"models/{kind}.json").read_text())["config"]
-        job["config"] = {k: config[k] for k in keys if k in config and k != "num_labels"}
+        job["config"] = {k: config[k] for k in keys if k in config and k not in ("num_labels", "problem_type")}
     (x.work / "job.json").write_text(json.dumps(job))
     return x.work / job["training"]["output_dir"], list(variants)
 
