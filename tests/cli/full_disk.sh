@@ -16,7 +16,7 @@ train() { # OPTION...
 }
 
 digest() {
-    (cd "$out/run/lora" && ls && cksum model.safetensors checkpoint-*/*.safetensors)
+    (cd "$out/run/lora" && ls && cksum *.safetensors checkpoint-*/*.safetensors)
 }
 
 wrong() { # WHAT
