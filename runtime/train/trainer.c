@@ -238,7 +238,7 @@ static GfStatus finish_step(GfTrainer *t, double start, GfStepReport *out, GfDia
     return GF_OK;
 }
 
-/* What is due after a step; whether a model is the best so far is known only then. */
+/* The last step ends its epoch, too. */
 static bool is_epoch_end(const GfTrainer *t, const GfTrainState *s)
 {
     return epoch_is_over(t, s) || s->step >= t->max_steps;
