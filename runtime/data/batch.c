@@ -16,18 +16,27 @@ static GfStatus check_sizes(const GfBatcher *b, GfDiags *diags)
     return GF_OK;
 }
 
-static GfBatch new_batch(GfArena *arena, const GfDataset *d, size_t tokens, size_t seqs)
+GfStatus gf_batch_init(GfBatch *batch, GfArena *arena, size_t tokens, size_t seqs, GfDiags *diags)
 {
-    return (GfBatch){
+    *batch = (GfBatch){
         .ids = GF_NEW_ARRAY(arena, int32_t, tokens),
         .positions = GF_NEW_ARRAY(arena, int32_t, tokens),
         .types = GF_NEW_ARRAY(arena, int32_t, tokens),
         .starts = GF_NEW_ARRAY(arena, int32_t, seqs),
         .lengths = GF_NEW_ARRAY(arena, int32_t, seqs),
-        .labels = GF_NEW_ARRAY(arena, int32_t, seqs),
-        .targets = d->targets ? GF_NEW_ARRAY(arena, float, seqs * d->classes) : NULL,
-        .weights = GF_NEW_ARRAY(arena, float, seqs),
     };
+    return arena->failed ? gf_fail_memory(diags) : GF_OK;
+}
+
+static GfStatus new_batch(GfBatcher *b, GfArena *arena, GfDiags *diags)
+{
+    const GfDataset *d = b->dataset;
+
+    GF_TRY(gf_batch_init(&b->batch, arena, b->max_tokens, b->max_seqs, diags));
+    b->batch.labels = GF_NEW_ARRAY(arena, int32_t, b->max_seqs);
+    b->batch.targets = d->targets ? GF_NEW_ARRAY(arena, float, b->max_seqs * d->classes) : NULL;
+    b->batch.weights = GF_NEW_ARRAY(arena, float, b->max_seqs);
+    return arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 
 GfStatus gf_batcher_init(GfBatcher *b, GfArena *arena, const GfDataset *dataset, size_t batch_size, GfDiags *diags)
@@ -41,9 +50,7 @@ GfStatus gf_batcher_init(GfBatcher *b, GfArena *arena, const GfDataset *dataset,
     GF_TRY(check_sizes(b, diags));
     b->batches = (dataset->examples - 1) / batch_size + 1;
     b->order = GF_NEW_ARRAY(arena, uint32_t, dataset->examples);
-    b->batch = new_batch(arena, dataset, b->max_tokens, b->max_seqs);
-    if (arena->failed)
-        return gf_fail_memory(diags);
+    GF_TRY(new_batch(b, arena, diags));
     gf_batcher_start(b);
     return GF_OK;
 }
@@ -105,12 +112,11 @@ void gf_batcher_seek(GfBatcher *b, size_t batch)
     b->next = batch;
 }
 
-static void pack_tokens(GfBatch *batch, const GfDataset *d, size_t example)
+void gf_batch_add(GfBatch *batch, const int32_t *ids, size_t length, size_t first)
 {
-    size_t begin = d->offsets[example], length = d->offsets[example + 1] - begin, row = (size_t)batch->tokens;
-    size_t first = d->firsts ? (size_t)d->firsts[example] : length;
+    size_t row = (size_t)batch->tokens;
 
-    memcpy(batch->ids + row, d->ids + begin, length * sizeof *batch->ids);
+    memcpy(batch->ids + row, ids, length * sizeof *batch->ids);
     for (size_t i = 0; i < length; i++) {
         batch->positions[row + i] = (int32_t)i;
         batch->types[row + i] = i >= first;
@@ -118,6 +124,14 @@ static void pack_tokens(GfBatch *batch, const GfDataset *d, size_t example)
     batch->starts[batch->seqs] = (int32_t)row;
     batch->lengths[batch->seqs] = (int32_t)length;
     batch->tokens += (int32_t)length;
+    batch->seqs++;
+}
+
+static void pack_tokens(GfBatch *batch, const GfDataset *d, size_t example)
+{
+    size_t begin = d->offsets[example], length = d->offsets[example + 1] - begin;
+
+    gf_batch_add(batch, d->ids + begin, length, d->firsts ? (size_t)d->firsts[example] : length);
 }
 
 static float weight_of(const GfDataset *d, size_t example)
@@ -137,7 +151,6 @@ static void pack(GfBatch *batch, const GfDataset *d, size_t example)
                d->classes * sizeof *batch->targets);
     batch->weights[seq] = weight_of(d, example);
     batch->weight += (double)batch->weights[seq];
-    batch->seqs++;
 }
 
 /* Weights of mean 1: the mean of the weighed losses is then their weighted mean. */

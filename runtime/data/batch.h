@@ -26,6 +26,13 @@ typedef struct GfBatch {
     double weight;      /* the sum before that: seqs, where no class has a weight */
 } GfBatch;
 
+/* Room for so many tokens and sequences, in `arena`; labels, targets and weights are
+ * NULL.  Errors: GF_ERR_MEMORY. */
+GfStatus gf_batch_init(GfBatch *batch, GfArena *arena, size_t tokens, size_t seqs, GfDiags *diags);
+
+/* Add a sequence, for which there is room; its tokens from number `first` on are of type 1. */
+void gf_batch_add(GfBatch *batch, const int32_t *ids, size_t length, size_t first);
+
 typedef struct GfBatcher {
     const GfDataset *dataset; /* borrowed, outlives the batcher */
     size_t batch_size;

@@ -205,7 +205,10 @@ static GfStatus enter_line(Jsonl *j)
         return GF_ERR_DATA;
     }
     j->offsets.count = 0;
-    GF_TRY(gf_json_scan_line(j->r->file, j->r->data, &end, &j->offsets, j->r->diags));
+    GfStatus status = gf_json_scan_line(j->r->file, j->r->data, &end, &j->offsets, j->r->diags);
+    if (status == GF_ERR_SYNTAX)
+        j->r->diags->last->loc.line = j->line; /* the data may be a part of the file */
+    GF_TRY(status);
     j->at++;
     skip_space(j);
     return GF_OK;
@@ -330,6 +333,20 @@ GfStatus gf_table_read_jsonl(GfTableReader *r)
     GF_TRY(check_format(r));
     gf_arena_init(&scratch, r->arena->allocator);
     GfStatus status = choose_keys(&j);
+    while (status == GF_OK && j.at < r->size)
+        status = read_line(&j);
+    gf_arena_free(&scratch);
+    return status;
+}
+
+GfStatus gf_table_read_jsonl_part(GfTableReader *r, const char *const keys[GF_TABLE_COLUMNS], uint32_t line)
+{
+    GfArena scratch;
+    Jsonl j = {.r = r, .line = line, .offsets = {.arena = &scratch}};
+    GfStatus status = GF_OK;
+
+    memcpy(j.keys, keys, sizeof j.keys);
+    gf_arena_init(&scratch, r->arena->allocator);
     while (status == GF_OK && j.at < r->size)
         status = read_line(&j);
     gf_arena_free(&scratch);

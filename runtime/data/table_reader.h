@@ -1,4 +1,4 @@
-/* table_reader.h -- what the readers of table.h share (used by table*.c only). */
+/* table_reader.h -- what the readers of table.h and texts.h share (used by these only). */
 #ifndef GF_RUNTIME_DATA_TABLE_READER_H
 #define GF_RUNTIME_DATA_TABLE_READER_H
 
@@ -23,6 +23,10 @@ typedef struct GfTableReader {
 GfStatus gf_table_read_text(GfTableReader *reader);
 GfStatus gf_table_read_separated(GfTableReader *reader);
 GfStatus gf_table_read_jsonl(GfTableReader *reader);
+
+/* JSON Lines that are a part of a file, which begins at its line `line`: add the rows with
+ * these keys, NULL for columns that are not wanted.  On an error the rows before it are there. */
+GfStatus gf_table_read_jsonl_part(GfTableReader *reader, const char *const keys[GF_TABLE_COLUMNS], uint32_t line);
 
 /* Find the wanted columns among `count` names, none for a file without header;
  * `loc` is the header's place.  Errors: GF_ERR_DATA. */

@@ -12,14 +12,9 @@
 #ifndef GF_RUNTIME_TRAIN_PREDICT_H
 #define GF_RUNTIME_TRAIN_PREDICT_H
 
+#include "runtime/data/texts.h"
 #include "runtime/train/run.h"
 #include "runtime/train/steps.h"
-
-/* What is asked about: bytes of UTF-8, not terminated; a pair goes in as [CLS] text [SEP] pair [SEP]. */
-typedef struct GfAsked {
-    const char *text, *pair; /* pair NULL: none; both "" : an empty text, which is one like any other */
-    size_t length, pair_length;
-} GfAsked;
 
 enum { GF_PREDICT_BATCH_SIZE = 32, GF_PREDICT_BATCH_SIZE_MAX = 65536 };
 
@@ -36,10 +31,9 @@ typedef struct GfPredictor {
     GfSteps steps;
     const GfDevice *device;
     size_t batch_size;
-    size_t plan_tokens;     /* that a batch holds at most */
-    GfArena arena;          /* of the batch */
-    GfBatch batch;          /* room for plan_tokens and batch_size */
-    size_t last_rows[2][2]; /* first and count of the batches under way, in the order that they were sorted into */
+    size_t plan_tokens; /* that a batch holds at most */
+    GfArena arena;      /* of the batch */
+    GfBatch batch;      /* room for plan_tokens and batch_size */
 } GfPredictor;
 
 /* Read the model and compile it.  On error nothing needs closing (closing is harmless).

@@ -83,6 +83,8 @@ const char *gf_recipe_eval(const GfRecipe *recipe, GfArena *arena)
 
     begin(recipe, &list);
     gf_text_add(&list, "inference,");
+    if (recipe->logits_only)
+        gf_text_add(&list, "keep-outputs{names=logits},");
     return finish(recipe, &list);
 }
 

@@ -4,7 +4,8 @@
  *   accumulate   the same with accumulate for adamw: all but the last micro-batch of a step
  *   eval         freeze, attach-lora, inference, fold, cse, dce, fuse-lora, fuse, plan-memory
  *
- * Where examples have weights, `weigh-loss` comes first.  With bf16 or tf32 among the training arguments, `precision`
+ * Where examples have weights, `weigh-loss` comes first; for logits alone, `keep-outputs`
+ * comes after inference.  With bf16 or tf32 among the training arguments, `precision`
  * goes before fold. Each list is the text that `graft opt --passes` takes.
  */
 #ifndef GF_RUNTIME_TRAIN_RECIPE_H
@@ -20,6 +21,7 @@ typedef struct GfRecipe {
     int64_t tokens, seqs;       /* the most that a batch holds; 0: not known, nothing is planned for */
     bool weighted;              /* examples have weights in the loss: the input weights */
     bool return_gradients;      /* outputs "grad.NAME" beside the others */
+    bool logits_only;           /* eval: no loss, so no labels, targets or weights */
 } GfRecipe;
 
 /* The list, in `arena`; NULL when memory ran out. */

@@ -25,7 +25,8 @@ static GfRecipe recipe_of(const GfStepsOptions *o, GfBatchLimits limits)
                       .tokens = limits.tokens,
                       .seqs = limits.seqs,
                       .weighted = o->weighted,
-                      .return_gradients = o->return_gradients};
+                      .return_gradients = o->return_gradients,
+                      .logits_only = o->logits_only};
 }
 
 /* A copy of the model's graph after `list`; NULL list: out of memory. */
@@ -203,8 +204,10 @@ static void bind_batch(GfExec *exec, const GfBatch *b)
     gf_exec_input(exec, "types", b->types);
     gf_exec_input(exec, "starts", b->starts);
     gf_exec_input(exec, "lengths", b->lengths);
-    gf_exec_input(exec, "labels", b->labels);
-    gf_exec_input(exec, "weights", b->weights);
+    if (b->labels)
+        gf_exec_input(exec, "labels", b->labels);
+    if (b->weights)
+        gf_exec_input(exec, "weights", b->weights);
     if (b->targets)
         gf_exec_input(exec, "targets", b->targets);
 }

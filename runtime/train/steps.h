@@ -37,6 +37,7 @@ typedef struct GfStepsOptions {
     GfBatchLimits train, evaluate;
     bool weighted;              /* the batches' weights count in the loss */
     bool return_gradients;      /* outputs "grad.NAME" of update */
+    bool logits_only;           /* evaluate has no loss, and needs no labels */
     const GfPrograms *programs; /* compiled before; NULL: they are compiled, of what stands above */
 } GfStepsOptions;
 
