@@ -11,6 +11,7 @@
     X(compile, "compile a model to a training step and say what it holds")                                             \
     X(train, "train the variants of a job and compare them")                                                           \
     X(eval, "evaluate a trained model on data")                                                                        \
+    X(predict, "what a trained model says of texts")                                                                   \
     X(report, "write a page about trained variants: scores, curves, settings")                                         \
     X(export, "write a trained model for transformers or peft, adapters merged or not")                                \
     X(inspect, "show what a checkpoint or another file holds")                                                         \

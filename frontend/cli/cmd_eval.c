@@ -6,8 +6,6 @@
 #include "runtime/train/history.h"
 #include "runtime/train/run.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { BATCH_SIZE = 32, BATCH_SIZE_MAX = 65536 };
@@ -74,23 +72,6 @@ static GfStatus load_data(Eval *e)
     if (name)
         GF_TRY(parse_split(name, &split, e->diags));
     return gf_run_split(&e->run, split, &e->data, e->diags);
-}
-
-static GfStatus parse_batch_size(Eval *e)
-{
-    const char *text = gf_options_value(e->options, "batch-size");
-    char *end;
-
-    e->batch_size = BATCH_SIZE;
-    if (!text)
-        return GF_OK;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < 1 || value > BATCH_SIZE_MAX)
-        return gf_fail(e->diags, GF_NOWHERE, GF_ERR_USAGE, "--batch-size needs a number from 1 to %d, got '%s'",
-                       BATCH_SIZE_MAX, text);
-    e->batch_size = (size_t)value;
-    return GF_OK;
 }
 
 static GfStatus open_device(Eval *e)
@@ -175,7 +156,8 @@ static GfStatus run_eval(Eval *e)
     GfRunOptions options = {.base = gf_options_value(e->options, "base"),
                             .model = gf_options_value(e->options, "model")};
 
-    GF_TRY(parse_batch_size(e));
+    e->batch_size = BATCH_SIZE;
+    GF_TRY(gf_options_number(e->options, "batch-size", 1, BATCH_SIZE_MAX, &e->batch_size, e->diags));
     GF_TRY(open_device(e));
     GF_TRY(gf_run_open(&e->run, e->options->arguments[0], &options, e->diags));
     GF_TRY(load_data(e));

@@ -2,6 +2,7 @@
 #include "frontend/cli/options.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- reading --------------------------------------------------------------------- */
@@ -161,6 +162,23 @@ const char *gf_options_value(const GfOptions *o, const char *key)
 bool gf_options_has(const GfOptions *o, const char *key)
 {
     return gf_options_value(o, key) != NULL;
+}
+
+GfStatus gf_options_number(const GfOptions *o, const char *key, size_t least, size_t most, size_t *value,
+                           GfDiags *diags)
+{
+    const char *text = gf_options_value(o, key);
+    char *end;
+
+    if (!text)
+        return GF_OK;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno || *text < '0' || *text > '9' || *end || number < least || number > most)
+        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--%s needs a number from %zu to %zu, got '%s'", key, least,
+                       most, text);
+    *value = (size_t)number;
+    return GF_OK;
 }
 
 /* ---- help ------------------------------------------------------------------------ */

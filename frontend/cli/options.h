@@ -62,6 +62,11 @@ bool gf_options_has(const GfOptions *o, const char *key);
 /* The nth (from 0) value of an option that may be repeated, or NULL. */
 const char *gf_options_nth(const GfOptions *o, const char *key, size_t n);
 
+/* The value of --key as a whole number in [least, most]; *value is left when it was not given.
+ * Errors: GF_ERR_USAGE. */
+GfStatus gf_options_number(const GfOptions *o, const char *key, size_t least, size_t most, size_t *value,
+                           GfDiags *diags);
+
 /* Parse the command line, show help or run `body`, print diagnostics to stderr
  * and return the exit code: 0 fine, 1 an error in the work (also when stdout
  * cannot be written), 2 usage. */

@@ -246,9 +246,14 @@ static GfStatus run_window(Window *w)
     return run_all(w);
 }
 
+size_t gf_predictor_window(const GfPredictor *p)
+{
+    return larger(WINDOW_LEAST, p->batch_size * WINDOW_BATCHES);
+}
+
 GfStatus gf_predictor_run(GfPredictor *p, const GfAsked *texts, size_t count, float *logits, GfDiags *diags)
 {
-    size_t window = larger(WINDOW_LEAST, p->batch_size * WINDOW_BATCHES);
+    size_t window = gf_predictor_window(p);
     GfStatus status = GF_OK;
 
     for (size_t at = 0; status == GF_OK && at < count; at += window) {

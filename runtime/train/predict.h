@@ -48,6 +48,9 @@ void gf_predictor_close(GfPredictor *predictor);
  * it, a logit that is not a number; GF_ERR_DEVICE. */
 GfStatus gf_predictor_run(GfPredictor *predictor, const GfAsked *texts, size_t count, float *logits, GfDiags *diags);
 
+/* Texts that are sorted together: to ask about so many at a time makes the best batches. */
+size_t gf_predictor_window(const GfPredictor *predictor);
+
 /* What a row of logits says, [run.labels.count]: of single labels the softmax, of several
  * each one's sigmoid, which is above 1/2 where the class is predicted; of a regression the
  * values themselves. */
