@@ -5,7 +5,8 @@
  * module is looked for in
  *   1. the directory that the environment variable GRAFT_MODULES names
  *   2. the directory of the running executable
- *   3. the directory it was installed to
+ *   3. the directory of libgraft.so, or the folder `graft` in it
+ *   4. the directory it was installed to
  * Once loaded it stays: programs point into it.
  */
 #include "codegen/codegen.h"
@@ -46,6 +47,12 @@ enum { KNOWN_COUNT = sizeof known / sizeof *known };
 
 /* ---- where modules are ------------------------------------------------------------------ */
 
+static const char *directory_of(GfArena *arena, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? gf_arena_strndup(arena, path, (size_t)(slash - path)) : NULL;
+}
+
 static const char *executable_directory(GfArena *arena)
 {
     char path[4096];
@@ -54,17 +61,26 @@ static const char *executable_directory(GfArena *arena)
     if (length <= 0)
         return NULL;
     path[length] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = '\0';
-    return gf_arena_strdup(arena, path);
+    return directory_of(arena, path);
+}
+
+/* Of the file that this code is in: where a program has loaded libgraft.so from. */
+static const char *library_directory(GfArena *arena)
+{
+    Dl_info info;
+
+    if (!dladdr((void *)(uintptr_t)&library_directory, &info) || !info.dli_fname)
+        return NULL;
+    return directory_of(arena, info.dli_fname);
 }
 
 /* The path of the module in the first directory that has it; NULL: in none of
  * those that `searched` then lists. */
 static const char *module_path(GfArena *arena, const char *module, GfText *searched)
 {
-    const char *directories[] = {getenv("GRAFT_MODULES"), executable_directory(arena), GRAFT_MODULE_DIR};
+    const char *library = library_directory(arena);
+    const char *directories[] = {getenv("GRAFT_MODULES"), executable_directory(arena), library,
+                                 library ? gf_arena_printf(arena, "%s/graft", library) : NULL, GRAFT_MODULE_DIR};
 
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         if (!directories[i] || !*directories[i])

@@ -158,15 +158,22 @@ static GfStatus find_resumed(GfSession *s, GfDiags *diags)
     return GF_ERR_IO;
 }
 
+GfStatus gf_session_claim(GfSession *s, size_t index, GfDiags *diags)
+{
+    const GfJobVariant *v = &s->job->variants[index];
+
+    GF_TRY(probe_output(s, v, v->training.output_dir, diags));
+    GF_TRY(probe_logging(s, v, diags));
+    GF_TRY(check_earlier(s, v, diags));
+    return find_resumed(s, diags);
+}
+
 /* Before hours of training, not after them. */
-static GfStatus probe_outputs(GfSession *s, GfDiags *diags)
+static GfStatus claim_all(GfSession *s, GfDiags *diags)
 {
     GF_TRY(probe_output(s, NULL, s->job->training.output_dir, diags));
-    for (size_t i = 0; i < s->job->variant_count; i++) {
-        GF_TRY(probe_output(s, &s->job->variants[i], s->job->variants[i].training.output_dir, diags));
-        GF_TRY(probe_logging(s, &s->job->variants[i], diags));
-        GF_TRY(check_earlier(s, &s->job->variants[i], diags));
-    }
+    for (size_t i = 0; i < s->job->variant_count; i++)
+        GF_TRY(gf_session_claim(s, i, diags));
     return GF_OK;
 }
 
@@ -197,9 +204,7 @@ static GfStatus open(GfSession *s, GfDiags *diags)
     GF_TRY(check_metrics(s, diags));
     GF_TRY(check_adapter(s, diags));
     GF_TRY(gf_job_load_corpus(s->job, &s->config, &s->corpus, s->pretrained.tokenizer, &s->limits, diags));
-    if (!s->options.dry_run)
-        GF_TRY(probe_outputs(s, diags));
-    GF_TRY(find_resumed(s, diags));
+    GF_TRY(s->options.dry_run ? find_resumed(s, diags) : claim_all(s, diags));
     return open_device(s, diags);
 }
 

@@ -17,6 +17,7 @@
 #include "runtime/train/estimate.h"
 #include "runtime/train/history.h"
 #include "runtime/train/job_file.h"
+#include "runtime/train/run.h"
 
 #include <signal.h>
 #include <time.h>
@@ -90,6 +91,21 @@ typedef struct GfSessionEvents {
  * for must be what is here: see job_file.h; GF_ERR_TARGET another kind of device. */
 GfStatus gf_session_open(GfSession *session, const GfJob *job, const GfSessionOptions *options, GfDiags *diags);
 void gf_session_close(GfSession *session);
+
+/* Make the output folder of variant `index` and see what is in it, as session->options.begin
+ * says; gf_session_open does so for all, unless options.dry_run.  Errors: as there. */
+GfStatus gf_session_claim(GfSession *session, size_t index, GfDiags *diags);
+
+/* Compile a variant and fill in its weights.  Errors: those of gf_steps_new; with
+ * options.file GF_ERR_NAME it was not compiled. */
+GfStatus gf_session_compile(const GfSession *session, const GfJobVariant *variant, GfSteps *steps, GfDiags *diags);
+
+/* The examples of a split; NULL: there are none. */
+const GfDataset *gf_session_split(const GfSession *session, GfSplit split);
+
+/* What gf_run_save is to write of a variant; all borrowed. */
+GfRunSave gf_session_describe(GfSession *session, const GfJobVariant *variant, GfSteps *steps, GfHistory *history,
+                              GfTrainer *trainer);
 
 /* Train variant `index` of the job with checkpoints in output_dir/<variant>; at the
  * end save the model there, the best one if the job says so, evaluate it and write

@@ -22,7 +22,7 @@ typedef struct Run {
     GfDiags *diags;
 } Run;
 
-static const GfDataset *split_of(const GfSession *s, GfSplit split)
+const GfDataset *gf_session_split(const GfSession *s, GfSplit split)
 {
     return s->corpus.splits[split].examples ? &s->corpus.splits[split] : NULL;
 }
@@ -38,16 +38,15 @@ static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
                            .seed = (uint64_t)training->seed};
 }
 
-static GfStatus compile(Run *run)
+GfStatus gf_session_compile(const GfSession *s, const GfJobVariant *variant, GfSteps *steps, GfDiags *diags)
 {
-    const GfSession *s = run->session;
-    const GfTraining *t = &run->variant->training;
+    const GfTraining *t = &variant->training;
     GfStoreSource source = source_of(s, t);
     GfPlanLimits limits = gf_limits_of_data(&s->corpus, t);
     GfStepsOptions options = {.model = &s->model,
-                              .variant = &run->variant->variant,
+                              .variant = &variant->variant,
                               .training = t,
-                              .weighted = run->variant->weighted,
+                              .weighted = variant->weighted,
                               .backend = s->backend,
                               .device = &s->device,
                               .source = &source,
@@ -56,10 +55,10 @@ static GfStatus compile(Run *run)
 
     if (s->options.file) {
         const GfJobFileVariant *compiled;
-        GF_TRY(gf_job_file_find(s->options.file, run->variant, &compiled, run->diags));
+        GF_TRY(gf_job_file_find(s->options.file, variant, &compiled, diags));
         options.programs = &compiled->programs;
     }
-    return gf_steps_new(&run->steps, &options, run->diags);
+    return gf_steps_new(steps, &options, diags);
 }
 
 /* ---- events: into the history, and on to the listener ---- */
@@ -175,19 +174,18 @@ static GfStatus look_back(Run *run)
 
 /* ---- training ---- */
 
-static void describe_save(Run *run)
+GfRunSave gf_session_describe(GfSession *s, const GfJobVariant *variant, GfSteps *steps, GfHistory *history,
+                              GfTrainer *trainer)
 {
-    GfSession *s = run->session;
-
-    run->save = (GfRunSave){.job = s->job,
-                            .variant = &run->variant->variant,
-                            .model = &s->model,
-                            .config = s->job->checkpoint ? &s->config : NULL,
-                            .base = s->pretrained.base,
-                            .corpus = &s->corpus,
-                            .store = &run->steps.store,
-                            .history = &run->history,
-                            .trainer = &run->trainer};
+    return (GfRunSave){.job = s->job,
+                       .variant = &variant->variant,
+                       .model = &s->model,
+                       .config = s->job->checkpoint ? &s->config : NULL,
+                       .base = s->pretrained.base,
+                       .corpus = &s->corpus,
+                       .store = &steps->store,
+                       .history = history,
+                       .trainer = trainer};
 }
 
 /* The model of the last step makes way for the best one. */
@@ -208,9 +206,9 @@ static GfStatus train(Run *run)
     GfTrainerOptions options = {.name = run->variant->name,
                                 .training = &run->variant->training,
                                 .steps = &run->steps,
-                                .train = split_of(s, GF_SPLIT_TRAIN),
+                                .train = gf_session_split(s, GF_SPLIT_TRAIN),
                                 .fixed_batch = s->corpus.fixed_batch,
-                                .validation = split_of(s, GF_SPLIT_VALIDATION),
+                                .validation = gf_session_split(s, GF_SPLIT_VALIDATION),
                                 .events = &events,
                                 .interrupt = s->options.interrupt};
 
@@ -218,7 +216,7 @@ static GfStatus train(Run *run)
     if (s->options.estimate || s->options.dry_run)
         GF_TRY(gf_estimate(&run->result->estimate, &run->trainer, run->diags));
     GF_TRY(s->options.dry_run ? GF_OK : start_logs(run));
-    describe_save(run);
+    run->save = gf_session_describe(run->session, run->variant, &run->steps, &run->history, &run->trainer);
     GF_TRY(resume(run));
     if (run->events->begin)
         run->events->begin(run->events->self, run->variant, &run->trainer, &run->result->estimate);
@@ -237,8 +235,8 @@ static GfStatus train(Run *run)
 static GfStatus evaluate(Run *run)
 {
     GfVariantResult *r = run->result;
-    const GfDataset *test = split_of(run->session, GF_SPLIT_TEST);
-    const GfDataset *data = test ? test : split_of(run->session, GF_SPLIT_VALIDATION);
+    const GfDataset *test = gf_session_split(run->session, GF_SPLIT_TEST);
+    const GfDataset *data = test ? test : gf_session_split(run->session, GF_SPLIT_VALIDATION);
     GfEvaluator evaluator;
 
     if (!data)
@@ -285,7 +283,7 @@ static GfStatus run_variant(Run *run)
     GF_TRY(look_back(run));
     if (r->finished_before)
         return GF_OK;
-    GF_TRY(compile(run));
+    GF_TRY(gf_session_compile(run->session, run->variant, &run->steps, run->diags));
     r->params = run->steps.params;
     r->compile_seconds = run->steps.compile_seconds;
     GF_TRY(train(run));

@@ -271,7 +271,8 @@ static bool is_interrupted(const GfTrainer *t)
 /* Whether somebody looks at the state when `s` is reached. */
 static bool is_stop(const GfTrainer *t, const GfTrainState *s)
 {
-    return is_epoch_end(t, s) || evaluation_is_due(t, s) || save_is_due(t, s) || is_interrupted(t);
+    return is_epoch_end(t, s) || evaluation_is_due(t, s) || save_is_due(t, s) || is_interrupted(t) ||
+           t->options.step_by_step;
 }
 
 /* A step that is put in while the one before runs; of one micro-batch, whose

@@ -71,6 +71,7 @@ typedef struct GfTrainerOptions {
     const GfTrainEvents *events; /* NULL: none */
     /* Becomes nonzero, by a signal handler say: end after the step that runs; NULL: never. */
     const volatile sig_atomic_t *interrupt;
+    bool step_by_step; /* the state is looked at after each step: none is begun before the last one is done */
 } GfTrainerOptions;
 
 /* Micro-batches that may be under way at once on a device that works on its own. */
