@@ -13,6 +13,7 @@ static const GfCommandSpec spec = {
     .arguments = "RUN ...",
     .about = "Writes one HTML page about trained variants: scores, learning curves, confusion matrices, settings.",
     .more = "RUN is output_dir of a job (its variants are those of comparison.json) or output_dir/<variant>.\n"
+            "Runs that differ in their seeds alone also give their mean and standard deviation.\n"
             "The page needs no other file and no network.\n",
     .least = 1,
     .most = 256,

@@ -27,15 +27,18 @@ static const GfCommandSpec spec = {
     .name = "train",
     .arguments = "JOB.json|NAME.gfc",
     .about = "Trains the variants of a job, evaluates each on the test data and compares them.",
-    .more = "Each variant's model goes to output_dir/<variant>; `graft eval` reads it.  The comparison goes to\n"
-            "output_dir/comparison.md and comparison.json; `graft report` makes a page of it.  With \"report_to\":\n"
-            "\"tensorboard\" its files go to output_dir/<variant>/runs, or to logging_dir/<variant>.  The same seed\n"
-            "gives the same model, bit for bit, with any number of threads of the CPU, and again on the same kind of\n"
-            "CUDA device.\n"
-            "NAME.gfc is a job that `graft compile` has compiled: it needs neither LLVM nor NVRTC, and trains on the\n"
-            "kind of device that it was compiled for.  --set takes what is not compiled in: learning rate, epochs,\n"
-            "seed, data, checkpoint, output folder, ...  Paths of the job in it are relative to the file's folder.\n"
-            "With --log-json - what people read goes to stderr.\n",
+    .more =
+        "Each variant's model goes to output_dir/<variant>; `graft eval` reads it.  The comparison goes to\n"
+        "output_dir/comparison.md and comparison.json; `graft report` makes a page of it.  \"seeds\": [1, 2, 3] in\n"
+        "the job, or a list of values for a training argument, makes a run of each; runs that differ in their\n"
+        "seeds alone are compared as mean and sample standard deviation, too.  With \"report_to\":\n"
+        "\"tensorboard\" its files go to output_dir/<variant>/runs, or to logging_dir/<variant>.  The same seed\n"
+        "gives the same model, bit for bit, with any number of threads of the CPU, and again on the same kind of\n"
+        "CUDA device.\n"
+        "NAME.gfc is a job that `graft compile` has compiled: it needs neither LLVM nor NVRTC, and trains on the\n"
+        "kind of device that it was compiled for.  --set takes what is not compiled in: learning rate, epochs,\n"
+        "seed, data, checkpoint, output folder, ...  Paths of the job in it are relative to the file's folder.\n"
+        "With --log-json - what people read goes to stderr.\n",
     .least = 1,
     .most = 1,
     .options = option_list,

@@ -229,6 +229,7 @@ static GfStatus load_run(GfJob *job, const Wanted *wanted, size_t run, GfDiags *
     GF_TRY(open_variant(job, &to->variant, wanted, diags));
     job->variant_count++;
     to->own_training = wanted->training;
+    to->item = wanted->node;
     to->weighted = job->data.class_weights != NULL;
     to->training = gf_training_defaults;
     list_sources(job, &to->variant, wanted, sources);

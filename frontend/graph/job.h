@@ -15,7 +15,8 @@
  *     },
  *     "variants": ["../variants/full.json", {"file": "../variants/lora.json", "training": {"learning_rate": 5e-4}}],
  *     "training": {...},                       training.h
- *     "seeds": [1, 2, 3],                      runs of each variant, see job_grid.h
+ *     "seeds": [1, 2, 3],                      runs of each variant, see job_grid.h; the comparison
+ *                                              gives their mean and standard deviation
  *     "device": "cuda:0", "threads": 2         absent: a CUDA device if there is one, else the CPU
  *   }
  *
@@ -69,7 +70,8 @@ typedef struct GfJobData {
 /* A run of a variant. */
 typedef struct GfJobVariant {
     const char *name;  /* of its folder: "lora", "lora-learning_rate=5e-05-seed=2" */
-    const char *group; /* the same without the seed: runs to be averaged share it */
+    const char *group; /* the same without the seed: runs to be averaged share it, and `item` */
+    const cJSON *item; /* of the list of variants */
     GfVariant variant;
     GfTraining training;       /* the job's with the variant's laid over it */
     bool weighted;             /* the data's classes have weights in the loss */

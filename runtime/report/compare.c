@@ -3,6 +3,7 @@
 
 #include "runtime/report/chart.h"
 #include "runtime/report/html.h"
+#include "runtime/train/spread.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,7 +19,15 @@ typedef struct Column {
     Form form;
     Goal goal;
     GfMetric metric;
+    bool settled; /* by the model: every run of a group has the same */
 } Column;
+
+/* A row: a run, or runs that differ in the seed alone. */
+typedef struct Rows {
+    const GfRunGroup *list;
+    size_t count;
+    bool gathered; /* the number of runs is shown */
+} Rows;
 
 static double get_trainable(const GfReportRun *run)
 {
@@ -51,19 +60,19 @@ static double get_loss(const GfReportRun *run)
 }
 
 static const Column columns[] = {
-    {"trainable", get_trainable, FORM_COUNT, GOAL_NONE, 0},
-    {"% of all", get_share, FORM_SHORT, GOAL_NONE, 0},
-    {"epochs", get_epochs, FORM_SHORT, GOAL_NONE, 0},
-    {"seconds", get_seconds, FORM_SECONDS, GOAL_NONE, 0},
-    {"examples/s", get_speed, FORM_COUNT, GOAL_NONE, 0},
-    {"accuracy", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_ACCURACY},
-    {"precision", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_PRECISION},
-    {"recall", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_RECALL},
-    {"F1", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_F1},
-    {"MSE", NULL, FORM_SCORE, GOAL_LOW, GF_METRIC_MSE},
-    {"Pearson", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_PEARSON},
-    {"Spearman", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_SPEARMAN},
-    {"loss", get_loss, FORM_SCORE, GOAL_LOW, 0},
+    {"trainable", get_trainable, FORM_COUNT, GOAL_NONE, 0, true},
+    {"% of all", get_share, FORM_SHORT, GOAL_NONE, 0, true},
+    {"epochs", get_epochs, FORM_SHORT, GOAL_NONE, 0, false},
+    {"seconds", get_seconds, FORM_SECONDS, GOAL_NONE, 0, false},
+    {"examples/s", get_speed, FORM_COUNT, GOAL_NONE, 0, false},
+    {"accuracy", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_ACCURACY, false},
+    {"precision", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_PRECISION, false},
+    {"recall", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_RECALL, false},
+    {"F1", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_F1, false},
+    {"MSE", NULL, FORM_SCORE, GOAL_LOW, GF_METRIC_MSE, false},
+    {"Pearson", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_PEARSON, false},
+    {"Spearman", NULL, FORM_SCORE, GOAL_HIGH, GF_METRIC_SPEARMAN, false},
+    {"loss", get_loss, FORM_SCORE, GOAL_LOW, 0, false},
 };
 
 enum { COLUMNS = sizeof columns / sizeof *columns };
@@ -83,15 +92,30 @@ static bool is_shown(const GfReport *r, const Column *c)
     return shown;
 }
 
-/* Whether no other run has a better figure, and one at least a worse. */
-static bool is_best(const GfReport *r, const Column *c, double value)
+static GfSpread spread_of(const GfReport *r, const Column *c, const GfRunGroup *row)
+{
+    GfSpread spread = {0};
+
+    for (size_t i = 0; i < row->count; i++)
+        gf_spread_add(&spread, value_of(c, &r->runs[row->runs[i]]));
+    return spread;
+}
+
+static double mean_of(const GfReport *r, const Column *c, const GfRunGroup *row)
+{
+    GfSpread spread = spread_of(r, c, row);
+    return gf_spread_mean(&spread);
+}
+
+/* Whether no other row has a better figure, and one at least a worse. */
+static bool is_best(const GfReport *r, const Rows *rows, const Column *c, double value)
 {
     bool beats = false;
 
     if (c->goal == GOAL_NONE || isnan(value))
         return false;
-    for (size_t i = 0; i < r->count; i++) {
-        double other = value_of(c, &r->runs[i]), ahead = c->goal == GOAL_HIGH ? value - other : other - value;
+    for (size_t i = 0; i < rows->count; i++) {
+        double other = mean_of(r, c, &rows->list[i]), ahead = c->goal == GOAL_HIGH ? value - other : other - value;
         if (ahead < 0)
             return false;
         beats = beats || ahead > 0;
@@ -99,17 +123,28 @@ static bool is_best(const GfReport *r, const Column *c, double value)
     return beats;
 }
 
-static void add_figure(const GfReport *r, GfText *out, const Column *c, const GfReportRun *run)
+/* A deviation has the decimals of its mean. */
+static void add_value(GfText *out, const Column *c, double value, double mean)
 {
-    double value = value_of(c, run);
-
-    gf_text_add(out, "%s", is_best(r, c, value) ? "<td class=\"best\">" : "<td>");
-    if (c->form == FORM_COUNT || (c->form == FORM_SECONDS && value >= 100))
+    if (c->form == FORM_COUNT || (c->form == FORM_SECONDS && mean >= 100))
         gf_html_count(out, value);
     else if (c->form == FORM_SHORT && !isnan(value))
         gf_text_add(out, "%.3g", value);
     else
         gf_html_number(out, value, c->form == FORM_SCORE ? 4 : 1);
+}
+
+static void add_figure(const GfReport *r, GfText *out, const Rows *rows, const Column *c, const GfRunGroup *row)
+{
+    GfSpread spread = spread_of(r, c, row);
+    double mean = gf_spread_mean(&spread);
+
+    gf_text_add(out, "%s", is_best(r, rows, c, mean) ? "<td class=\"best\">" : "<td>");
+    add_value(out, c, mean, mean);
+    if (row->count > 1 && !c->settled && !isnan(mean)) {
+        gf_text_add(out, " ± ");
+        add_value(out, c, gf_spread_deviation(&spread), mean);
+    }
     gf_text_add(out, "</td>");
 }
 
@@ -122,24 +157,98 @@ static bool splits_differ(const GfReport *r)
     return false;
 }
 
-static void add_run_row(const GfReport *r, GfText *out, size_t index)
+static void add_row(const GfReport *r, GfText *out, const Rows *rows, const GfRunGroup *row)
 {
-    const GfReportRun *run = &r->runs[index];
+    const GfReportRun *run = &r->runs[row->runs[0]];
 
     gf_text_add(out, "<tr><th scope=\"row\">");
-    gf_chart_key(out, index);
-    gf_html_text(out, run->name);
+    if (!rows->gathered)
+        gf_chart_key(out, row->runs[0]);
+    gf_html_text(out, row->count > 1 ? run->group : run->name);
     if (splits_differ(r) && run->scores.split) {
         gf_text_add(out, " <span class=\"note\">on ");
         gf_html_text(out, run->scores.split);
         gf_text_add(out, "</span>");
     }
-    gf_text_add(out, "</th>");
+    gf_text_add(out, rows->gathered ? "</th><td>%zu</td>" : "</th>", row->count);
     for (size_t k = 0; k < COLUMNS; k++) {
         if (is_shown(r, &columns[k]))
-            add_figure(r, out, &columns[k], run);
+            add_figure(r, out, rows, &columns[k], row);
     }
     gf_text_add(out, "</tr>\n");
+}
+
+static void add_table(const GfReport *r, GfText *out, const Rows *rows)
+{
+    gf_text_add(out, "<thead><tr><th scope=\"col\">variant</th>%s",
+                rows->gathered ? "<th scope=\"col\">runs</th>" : "");
+    for (size_t k = 0; k < COLUMNS; k++) {
+        if (is_shown(r, &columns[k]))
+            gf_text_add(out, "<th scope=\"col\">%s</th>", columns[k].title);
+    }
+    gf_text_add(out, "</tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < rows->count; i++)
+        add_row(r, out, rows, &rows->list[i]);
+    gf_text_add(out, "</tbody></table></div>\n");
+}
+
+/* ---- runs that differ in the seed alone ---- */
+
+/* Where a run's files go says nothing about what it learns. */
+static bool is_of_no_account(const char *key)
+{
+    static const char *const keys[] = {"seed", "output_dir", "logging_dir"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool have_same_arguments(const GfReportRun *a, const GfReportRun *b)
+{
+    if (!a->training || !b->training || cJSON_GetArraySize(a->training) != cJSON_GetArraySize(b->training))
+        return false;
+    for (const cJSON *item = a->training->child; item; item = item->next) {
+        const cJSON *other = gf_json_find(&b->results, b->training, item->string);
+        if (!other || (!is_of_no_account(item->string) && !cJSON_Compare(item, other, true)))
+            return false;
+    }
+    return true;
+}
+
+static bool have_same_seed(const GfReportRun *a, const GfReportRun *b)
+{
+    return cJSON_Compare(gf_json_find(&a->results, a->training, "seed"), gf_json_find(&b->results, b->training, "seed"),
+                         true);
+}
+
+static bool have_same_split(const GfReportRun *a, const GfReportRun *b)
+{
+    return a->scores.split && b->scores.split && strcmp(a->scores.split, b->scores.split) == 0;
+}
+
+/* A run with the same seed again is the same once more, and no other sample. */
+static bool belong_together(const void *self, size_t first, size_t run)
+{
+    const GfReportRun *runs = self, *a = &runs[first], *b = &runs[run];
+
+    return *a->group && strcmp(a->group, b->group) == 0 && strcmp(a->job, b->job) == 0 &&
+           strcmp(a->model, b->model) == 0 && strcmp(a->checkpoint, b->checkpoint) == 0 && have_same_split(a, b) &&
+           have_same_arguments(a, b) && !have_same_seed(a, b) && cJSON_Compare(a->recipe, b->recipe, true);
+}
+
+/* The section's first table, if there is anything to gather. */
+static void add_gathered(GfText *out, const GfReport *r)
+{
+    GfRunGroups groups = gf_run_groups(out->arena, r->count, belong_together, r->runs);
+    Rows rows = {.list = groups.list, .count = groups.count, .gathered = true};
+
+    if (!groups.several)
+        return;
+    gf_text_add(out, "<div class=\"wide\" tabindex=\"0\"><table class=\"scores\"><caption>Mean ± sample standard "
+                     "deviation (n − 1) over runs that differ in the seed alone; the runs follow.</caption>\n");
+    add_table(r, out, &rows);
 }
 
 /* What the figures are. */
@@ -158,21 +267,18 @@ static const char *explain(GfProblem problem)
 
 void gf_report_comparison(GfText *out, const GfReport *r)
 {
-    gf_text_add(out, "<section><h2>%s</h2>\n<div class=\"wide\" tabindex=\"0\"><table class=\"scores\"><caption>",
-                r->count > 1 ? "Comparison" : "Result");
+    GfRunGroups runs = gf_run_groups(out->arena, r->count, NULL, NULL);
+    Rows rows = {.list = runs.list, .count = runs.count};
+
+    gf_text_add(out, "<section><h2>%s</h2>\n", r->count > 1 ? "Comparison" : "Result");
+    add_gathered(out, r);
+    gf_text_add(out, "<div class=\"wide\" tabindex=\"0\"><table class=\"scores\"><caption>");
     if (!splits_differ(r) && r->runs[0].scores.split) {
         gf_text_add(out, "Scores on the ");
         gf_html_text(out, r->runs[0].scores.split);
         gf_text_add(out, " split; %s. ", explain(r->runs[0].problem));
     }
-    gf_text_add(out, "Seconds and examples/s are those of the training steps alone.</caption>\n"
-                     "<thead><tr><th scope=\"col\">variant</th>");
-    for (size_t k = 0; k < COLUMNS; k++) {
-        if (is_shown(r, &columns[k]))
-            gf_text_add(out, "<th scope=\"col\">%s</th>", columns[k].title);
-    }
-    gf_text_add(out, "</tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < r->count; i++)
-        add_run_row(r, out, i);
-    gf_text_add(out, "</tbody></table></div></section>\n");
+    gf_text_add(out, "Seconds and examples/s are those of the training steps alone.</caption>\n");
+    add_table(r, out, &rows);
+    gf_text_add(out, "</section>\n");
 }

@@ -56,7 +56,8 @@ typedef struct GfReportScores {
 /* A variant's training; texts are "" and numbers NAN where nothing was saved. */
 typedef struct GfReportRun {
     const char *folder;
-    const char *name; /* of the variant; the folder where two have the same */
+    const char *name;  /* of the variant; the folder where two have the same */
+    const char *group; /* the variant without its seed; "" where nobody says */
     GfJson state, results;
     bool has_state, has_results;
     GfCurve curves[GF_CURVE_COUNT]; /* over epochs */

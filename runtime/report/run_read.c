@@ -245,9 +245,9 @@ static GfStatus read_words(Reader *r)
     GfReportRun *run = r->run;
     const struct {
         const char *key, **out;
-    } words[] = {{"variant", &run->name},          {"job", &run->job},          {"about", &run->about},
-                 {"model", &run->model},           {"graft", &run->version},    {"started", &run->started},
-                 {"checkpoint", &run->checkpoint}, {"finished", &run->finished}};
+    } words[] = {{"variant", &run->name},    {"group", &run->group},           {"job", &run->job},
+                 {"about", &run->about},     {"model", &run->model},           {"graft", &run->version},
+                 {"started", &run->started}, {"checkpoint", &run->checkpoint}, {"finished", &run->finished}};
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         GF_TRY(gf_json_get_string(&run->results, run->results.root, words[i].key, GF_OPTIONAL, words[i].out, r->diags));
@@ -330,7 +330,8 @@ static const char *base_name(GfArena *arena, const char *path)
 
 static void set_unknown(GfReportRun *run)
 {
-    run->job = run->about = run->model = run->checkpoint = run->version = run->started = run->finished = "";
+    run->group = run->job = run->about = run->model = run->checkpoint = run->version = run->started = run->finished =
+        "";
     run->trainable = run->all = run->epochs = run->steps = NAN;
     run->seconds = run->compile_seconds = run->examples_per_second = NAN;
     run->problem = GF_PROBLEM_DERIVED;

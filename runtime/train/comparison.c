@@ -2,6 +2,7 @@
 #include "runtime/train/comparison.h"
 
 #include "runtime/io/folder.h"
+#include "runtime/train/comparison_rows.h"
 #include "runtime/train/history.h"
 
 #include <math.h>
@@ -17,138 +18,150 @@ void gf_add_count(GfText *text, int64_t count)
     }
 }
 
-static double per_second(double count, double seconds)
-{
-    return seconds > 0 ? count / seconds : 0;
-}
+/* ---- columns: a figure of a run ---- */
 
-/* ---- columns: one function writes a cell ---- */
-
-static void cell_name(GfText *t, const GfVariantResult *r)
-{
-    gf_text_add(t, "%s", r->name);
-}
-
-static void cell_trainable(GfText *t, const GfVariantResult *r)
-{
-    gf_add_count(t, r->params.trainable);
-}
-
-static void cell_all(GfText *t, const GfVariantResult *r)
-{
-    gf_add_count(t, r->params.all);
-}
-
-static void cell_epochs(GfText *t, const GfVariantResult *r)
-{
-    gf_text_add(t, "%.3g", r->epochs);
-}
-
-static void cell_seconds(GfText *t, const GfVariantResult *r)
-{
-    gf_text_add(t, r->train.seconds < 100 ? "%.1f" : "%.0f", r->train.seconds);
-}
-
-static void cell_speed(GfText *t, const GfVariantResult *r)
-{
-    gf_add_count(t, (int64_t)(per_second((double)r->train.examples, r->train.seconds) + 0.5));
-}
-
-static void add_score(GfText *t, const GfVariantResult *r, double score)
-{
-    if (r->evaluated && !isnan(score))
-        gf_text_add(t, "%.4f", score);
-    else
-        gf_text_add(t, "-");
-}
-
-static void cell_loss(GfText *t, const GfVariantResult *r)
-{
-    add_score(t, r, r->evaluation.loss);
-}
+typedef enum Form { FORM_COUNT, FORM_SHORT, FORM_SECONDS, FORM_SCORE } Form;
 
 typedef struct Column {
     const char *title;
-    void (*cell)(GfText *text, const GfVariantResult *result); /* NULL: the metric */
-    GfMetric metric;
+    GfFigure figure;
+    Form form;
+    bool settled; /* by the model: every run of a group has the same */
 } Column;
 
-enum { COLUMNS_MAX = 7 + GF_METRIC_COUNT };
+enum { COLUMNS_MAX = 6 + GF_METRIC_COUNT };
 
 /* Those of every job, with the metrics of its problem before the loss. */
 static size_t list_columns(const GfComparison *c, Column columns[COLUMNS_MAX])
 {
     static const GfMetric metrics[] = {GF_METRIC_ACCURACY, GF_METRIC_PRECISION, GF_METRIC_RECALL,  GF_METRIC_F1,
                                        GF_METRIC_MSE,      GF_METRIC_PEARSON,   GF_METRIC_SPEARMAN};
-    const Column first[] = {{"variant", cell_name, 0},    {"trainable", cell_trainable, 0},
-                            {"all", cell_all, 0},         {"epochs", cell_epochs, 0},
-                            {"seconds", cell_seconds, 0}, {"examples/s", cell_speed, 0}};
+    const Column first[] = {{"trainable", {gf_figure_trainable, 0}, FORM_COUNT, true},
+                            {"all", {gf_figure_all, 0}, FORM_COUNT, true},
+                            {"epochs", {gf_figure_epochs, 0}, FORM_SHORT, false},
+                            {"seconds", {gf_figure_seconds, 0}, FORM_SECONDS, false},
+                            {"examples/s", {gf_figure_speed, 0}, FORM_COUNT, false}};
     size_t count = sizeof first / sizeof *first;
 
     memcpy(columns, first, sizeof first);
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
         if (gf_metric_is_of(metrics[i], c->session->corpus.labels.problem))
-            columns[count++] = (Column){gf_metric_info(metrics[i])->title, NULL, metrics[i]};
+            columns[count++] = (Column){gf_metric_info(metrics[i])->title, {NULL, metrics[i]}, FORM_SCORE, false};
     }
-    columns[count++] = (Column){"loss", cell_loss, 0};
+    columns[count++] = (Column){"loss", {gf_figure_loss, 0}, FORM_SCORE, false};
     return count;
 }
 
-static void add_cell(GfText *text, const Column *column, const GfVariantResult *r)
+/* A deviation has the decimals of its mean, and whole figures none. */
+static void add_figure(GfText *t, Form form, double value, double mean)
 {
-    if (column->cell)
-        column->cell(text, r);
+    if (isnan(value))
+        gf_text_add(t, "-");
+    else if (form == FORM_COUNT)
+        gf_add_count(t, (int64_t)(value + 0.5));
+    else if (form == FORM_SHORT)
+        gf_text_add(t, "%.3g", value);
+    else if (form == FORM_SECONDS)
+        gf_text_add(t, mean < 100 ? "%.1f" : "%.0f", value);
     else
-        add_score(text, r, r->evaluation.scores.values[column->metric]);
+        gf_text_add(t, "%.4f", value);
+}
+
+static void add_cell(GfText *t, const GfComparison *c, const Column *column, const GfComparisonRow *row,
+                     const char *sign)
+{
+    GfSpread spread = gf_figure_spread(c, column->figure, row);
+    double mean = gf_spread_mean(&spread), deviation = gf_spread_deviation(&spread);
+
+    add_figure(t, column->form, mean, mean);
+    if (row->count == 1 || column->settled || isnan(mean))
+        return;
+    gf_text_add(t, " %s ", sign);
+    add_figure(t, column->form, deviation, mean);
+}
+
+/* ---- a table as cells ---- */
+
+/* Column 0 is the name, then, of groups, the number of runs. */
+typedef struct Cells {
+    size_t rows, columns; /* titles are row 0 */
+    const char **text;    /* [rows * columns] */
+} Cells;
+
+static const char *row_cell(const GfComparison *c, const GfComparisonRows *rows, const GfComparisonRow *row,
+                            const Column *columns, size_t k, const char *sign, GfArena *arena)
+{
+    GfText cell = {.arena = arena};
+
+    if (k == 0)
+        return row->name;
+    if (rows->groups && k == 1)
+        return gf_arena_printf(arena, "%zu", row->count);
+    add_cell(&cell, c, &columns[k - 1 - rows->groups], row, sign);
+    return gf_text_str(&cell);
+}
+
+static Cells make_cells(const GfComparison *c, const GfComparisonRows *rows, const char *sign, GfArena *arena)
+{
+    Column columns[COLUMNS_MAX];
+    size_t extra = 1 + rows->groups;
+    Cells cells = {.rows = rows->count + 1, .columns = extra + list_columns(c, columns)};
+    size_t count = cells.rows * cells.columns;
+
+    cells.text = GF_NEW_ARRAY(arena, const char *, count);
+    if (!cells.text)
+        return (Cells){0};
+    for (size_t k = 0; k < cells.columns; k++)
+        cells.text[k] = k == 0 ? "variant" : k < extra ? "runs" : columns[k - extra].title;
+    for (size_t i = 0; i < rows->count; i++) {
+        for (size_t k = 0; k < cells.columns; k++) {
+            const char *text = row_cell(c, rows, &rows->list[i], columns, k, sign, arena);
+            cells.text[(i + 1) * cells.columns + k] = text ? text : "";
+        }
+    }
+    return cells;
 }
 
 /* ---- the terminal's table ---- */
 
-static size_t cell_length(GfArena *arena, const Column *column, const GfVariantResult *r)
+static size_t column_width(const Cells *cells, size_t column)
 {
-    GfText text = {.arena = arena};
-    add_cell(&text, column, r);
-    return text.length;
-}
+    size_t width = 0;
 
-/* The first column is aligned to the left, numbers to the right. */
-static void add_padded(GfText *out, const char *text, size_t width, bool first)
-{
-    if (first)
-        gf_text_add(out, "%-*s", (int)width, text);
-    else
-        gf_text_add(out, "  %*s", (int)width, text);
-}
-
-static size_t column_width(const GfComparison *c, GfArena *arena, const Column *column)
-{
-    size_t width = strlen(column->title);
-
-    for (size_t i = 0; i < c->count; i++) {
-        size_t length = cell_length(arena, column, &c->results[i]);
+    for (size_t i = 0; i < cells->rows; i++) {
+        size_t length = strlen(cells->text[i * cells->columns + column]);
         width = length > width ? length : width;
     }
     return width;
 }
 
-void gf_comparison_text(const GfComparison *c, GfText *out)
+/* The first column is aligned to the left, numbers to the right. */
+static void add_aligned(GfText *out, const Cells *cells)
 {
-    Column columns[COLUMNS_MAX];
-    size_t widths[COLUMNS_MAX], count = list_columns(c, columns);
-
-    for (size_t k = 0; k < count; k++) {
-        widths[k] = column_width(c, out->arena, &columns[k]);
-        add_padded(out, columns[k].title, widths[k], k == 0);
-    }
-    gf_text_add(out, "\n");
-    for (size_t i = 0; i < c->count; i++) {
-        for (size_t k = 0; k < count; k++) {
-            GfText cell = {.arena = out->arena};
-            add_cell(&cell, &columns[k], &c->results[i]);
-            add_padded(out, gf_text_str(&cell), widths[k], k == 0);
+    for (size_t i = 0; i < cells->rows; i++) {
+        for (size_t k = 0; k < cells->columns; k++) {
+            int width = (int)column_width(cells, k);
+            gf_text_add(out, k ? "  %*s" : "%-*s", width, cells->text[i * cells->columns + k]);
         }
         gf_text_add(out, "\n");
     }
+}
+
+static void add_text_table(const GfComparison *c, GfText *out, bool gathered)
+{
+    GfComparisonRows rows = gf_comparison_rows(c, out->arena, gathered);
+    Cells cells = make_cells(c, &rows, "+-", out->arena);
+
+    add_aligned(out, &cells);
+}
+
+void gf_comparison_text(const GfComparison *c, GfText *out)
+{
+    if (gf_comparison_is_gathered(c, out->arena)) {
+        add_text_table(c, out, true);
+        gf_text_add(out, "mean +- standard deviation (n - 1) over the runs of several seeds:\n\n");
+    }
+    add_text_table(c, out, false);
 }
 
 /* ---- files ---- */
@@ -172,71 +185,32 @@ static const char *explain(GfProblem problem)
     }
 }
 
+static void add_markdown_table(const GfComparison *c, GfText *out, bool gathered)
+{
+    GfComparisonRows rows = gf_comparison_rows(c, out->arena, gathered);
+    Cells cells = make_cells(c, &rows, "±", out->arena);
+
+    for (size_t i = 0; i < cells.rows; i++) {
+        for (size_t k = 0; k < cells.columns; k++)
+            gf_text_add(out, "| %s ", cells.text[i * cells.columns + k]);
+        gf_text_add(out, "|\n");
+        for (size_t k = 0; i == 0 && k < cells.columns; k++)
+            gf_text_add(out, k ? "| ---: " : "| --- ");
+        gf_text_add(out, i == 0 ? "|\n" : "");
+    }
+}
+
 void gf_comparison_markdown(const GfComparison *c, GfText *out)
 {
-    Column columns[COLUMNS_MAX];
-    size_t count = list_columns(c, columns);
-
     gf_text_add(out, "# %s\n\n", c->session->job->name);
-    for (size_t k = 0; k < count; k++)
-        gf_text_add(out, "| %s ", columns[k].title);
-    gf_text_add(out, "|\n");
-    for (size_t k = 0; k < count; k++)
-        gf_text_add(out, "| %s ", k ? "---:" : "---");
-    gf_text_add(out, "|\n");
-    for (size_t i = 0; i < c->count; i++) {
-        for (size_t k = 0; k < count; k++) {
-            gf_text_add(out, "| ");
-            add_cell(out, &columns[k], &c->results[i]);
-            gf_text_add(out, " ");
-        }
-        gf_text_add(out, "|\n");
+    if (gf_comparison_is_gathered(c, out->arena)) {
+        add_markdown_table(c, out, true);
+        gf_text_add(out, "\nMean ± sample standard deviation (n - 1) over the runs of several seeds, which are:\n\n");
     }
+    add_markdown_table(c, out, false);
     gf_text_add(
         out, "\nScores are of the %s split%s. Seconds and examples/s are those of the training steps alone, on %s.\n",
         evaluated_split(c), explain(c->session->corpus.labels.problem), c->session->device.text);
-}
-
-static void add_number(GfText *out, const char *key, double value)
-{
-    gf_text_add(out, ", \"%s\": ", key);
-    gf_json_add_number(out, value);
-}
-
-static void add_result(GfText *out, const GfVariantResult *r)
-{
-    gf_text_add(out, "    {\"variant\": ");
-    gf_json_quote(out, r->name);
-    add_number(out, "trainable", (double)r->params.trainable);
-    add_number(out, "all", (double)r->params.all);
-    add_number(out, "epochs", r->epochs);
-    add_number(out, "steps", (double)r->train.step);
-    add_number(out, "train_loss", r->train.total_loss / (double)r->train.step);
-    add_number(out, "compile_seconds", r->compile_seconds);
-    add_number(out, "seconds", r->train.seconds);
-    add_number(out, "examples_per_second", per_second((double)r->train.examples, r->train.seconds));
-    add_number(out, "tokens_per_second", per_second((double)r->train.tokens, r->train.seconds));
-    if (r->evaluated) {
-        gf_text_add(out, ",\n     \"split\": \"%s\", ", gf_split_names[r->split]);
-        gf_evaluation_print(out, &r->evaluation, ", ");
-    }
-    gf_text_add(out, "}");
-}
-
-void gf_comparison_json(const GfComparison *c, GfText *out)
-{
-    gf_text_add(out, "{\n  \"job\": ");
-    gf_json_quote(out, c->session->job->name);
-    gf_text_add(out, ",\n  \"target\": ");
-    gf_json_quote(out, c->session->device.target);
-    gf_text_add(out, ",\n  \"device\": ");
-    gf_json_quote(out, c->session->device.text);
-    gf_text_add(out, ",\n  \"variants\": [");
-    for (size_t i = 0; i < c->count; i++) {
-        gf_text_add(out, i ? ",\n" : "\n");
-        add_result(out, &c->results[i]);
-    }
-    gf_text_add(out, "\n  ]\n}\n");
 }
 
 static GfStatus write_one(const GfComparison *c, const char *name, void (*print)(const GfComparison *, GfText *),

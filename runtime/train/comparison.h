@@ -1,4 +1,11 @@
-/* comparison.h -- the closing table of a job, for files and terminals. */
+/* comparison.h -- the closing table of a job, for files and terminals.
+ *
+ * Where runs differ in their seeds alone, a table with their mean and sample standard
+ * deviation stands before that of the runs:
+ *
+ *   variant  runs  ...            accuracy
+ *   lora        3  ...  0.9225 +- 0.0012
+ */
 #ifndef GF_RUNTIME_TRAIN_COMPARISON_H
 #define GF_RUNTIME_TRAIN_COMPARISON_H
 
@@ -6,7 +13,7 @@
 
 typedef struct GfComparison {
     const GfSession *session;
-    const GfVariantResult *results;
+    const GfVariantResult *results; /* [count], of the first variants of the job, in its order */
     size_t count;
 } GfComparison;
 

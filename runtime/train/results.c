@@ -150,6 +150,7 @@ static void add_all(GfText *out, const GfSession *s, const GfJobVariant *v, cons
     add_string(out, ",\n  ", "model", s->model.name);
     add_string(out, ",\n  ", "checkpoint", s->job->checkpoint);
     add_string(out, ",\n  ", "variant", r->name);
+    add_string(out, ",\n  ", "group", v->group);
     add_time(out, "started", r->started);
     add_time(out, "finished", r->finished);
     add_machine(out, s);

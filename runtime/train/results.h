@@ -1,7 +1,7 @@
 /* results.h -- results.json: what a variant came to, where and under which settings.
  *
  *   {
- *     "graft": "0.1.0", "job": "emotion", "about": "...", "variant": "lora",
+ *     "graft": "0.1.0", "job": "emotion", "about": "...", "variant": "lora-seed=2", "group": "lora",
  *     "started": "2025-01-31T09:00:00Z", "finished": "2025-01-31T09:12:44Z",
  *     "machine": {"cpu": "...", "processors": 2, "memory": 8000000000, "system": "...", "device": "cpu", "threads": 2},
  *     "data": {"train": 16000, "validation": 2000, "test": 2000, "tokens_per_example": 22.3},
@@ -14,7 +14,7 @@
  *     "recipe": {...}                                             the variant's file
  *   }
  *
- * "evaluation" is absent while there is none; "confusion" with more than
+ * Runs of a group differ in their seeds.  "evaluation" is absent while there is none; "confusion" with more than
  * GF_RESULTS_MATRIX_MAX classes.  `graft report` reads it.
  */
 #ifndef GF_RUNTIME_TRAIN_RESULTS_H

@@ -32,6 +32,20 @@ for variant in full classifier; do
 done
 grep -q "^| lora " "$folder/results/comparison.md" && { echo "the failed variant is in comparison.md"; failed=1; }
 
+# Seeds: their mean, and the runs; a run that is finished counts.
+expect 0 out "+-" --set variants=classifier --set "seeds=[1,2]"
+expect_seeds() { # ROW
+    grep -q "$1" "$folder/results/comparison.md" || { echo "no row '$1':"; cat "$folder/results/comparison.md"; failed=1; }
+}
+expect_seeds "^| classifier | 2 |.* ± "
+expect_seeds "^| classifier-seed=2 |"
+"$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --resume \
+    --set variants=classifier --set "seeds=[1,2,3]" >"$folder/out" || failed=1
+[ "$(grep -c "finished before" "$folder/out")" -eq 2 ] || { echo "finished runs were trained again"; failed=1; }
+expect_seeds "^| classifier | 3 |.* ± "
+"$graft" report "$folder/results" >/dev/null || failed=1
+grep -q 'classifier</th><td>3</td>.* ± ' "$folder/results/report.html" || { echo "report: seeds not gathered"; failed=1; }
+
 # What a checkpoint has not.
 expect 0 out "new         *.lora_A, *.lora_B drawn from seed 43" --set "checkpoint=$folder/results/full" \
     --set "variants=lora" --set training.seed=43

@@ -367,6 +367,60 @@ static void tells_runs_of_one_name_apart(void **state)
     assert_string_equal(f->report.runs[2].name, "full");
 }
 
+/* ---- several seeds ---- */
+
+static void write_seed(Fixture *f, const char *run, const char *arguments, const char *scores)
+{
+    const char *text =
+        gf_arena_printf(&f->arena,
+                        "{\"job\": \"j\", \"variant\": \"%s\", \"group\": \"lora\", \"recipe\": {\"variant\": "
+                        "\"lora\"}, \"training\": {\"output_dir\": \"%s\", %s},\n"
+                        "\"parameters\": {\"trainable\": 390, \"all\": 1000},\n"
+                        "\"evaluation\": {\"split\": \"test\", %s}}",
+                        run, run, arguments, scores);
+    write(f, gf_arena_printf(&f->arena, "job/%s", run), "results.json", text);
+}
+
+static void write_seeds(Fixture *f)
+{
+    write_seed(f, "lora-1", "\"seed\": 1, \"max_steps\": 9", "\"eval_loss\": 1, \"eval_f1\": 0.5");
+    write_seed(f, "lora-2", "\"seed\": 2, \"max_steps\": 9", "\"eval_loss\": 2, \"eval_f1\": 0.25");
+    write_seed(f, "lora-3", "\"seed\": 3, \"max_steps\": 9", "\"eval_loss\": 3, \"eval_f1\": 0.75");
+}
+
+/* n - 1 = 2: of the sample, not sqrt(1/3) times as much, 0.2041. */
+static void gathers_runs_of_several_seeds(void **state)
+{
+    Fixture *f = *state;
+
+    write_seeds(f);
+    const char *page = page_of(f, "job");
+    assert_true(is_well_formed(page));
+    check_has(page, "<tr><th scope=\"row\">lora</th><td>3</td><td>390</td><td>39</td>");
+    check_has(page, "<td>0.5000 ± 0.2500</td><td>2.0000 ± 1.0000</td></tr>");
+    assert_null(strstr(page, "0.2041"));
+    check_has(page, "lora-2</th><td>390</td>"); /* still listed */
+    check_has(page, "<td class=\"best\">0.7500</td>");
+}
+
+/* Another setting, the same seed once more, another split: none is a sample of the same. */
+static void gathers_nothing_else(void **state)
+{
+    Fixture *f = *state;
+
+    write_seed(f, "a", "\"seed\": 1, \"max_steps\": 9", "\"eval_loss\": 1");
+    write_seed(f, "b", "\"seed\": 2, \"max_steps\": 8", "\"eval_loss\": 1");
+    write_seed(f, "c", "\"seed\": 1, \"max_steps\": 9", "\"eval_loss\": 1");
+    const char *page = page_of(f, "job");
+    assert_null(strstr(page, "±"));
+    assert_null(strstr(page, "runs</th>"));
+    write_seed(f, "b", "\"seed\": 2, \"max_steps\": 9", "\"eval_loss\": 1"); /* with a, and c is left alone */
+    gf_report_close(&f->report);
+    page = page_of(f, "job");
+    check_has(page, "lora</th><td>2</td>");
+    check_has(page, "c</th><td>1</td>");
+}
+
 /* ---- damage ---- */
 
 typedef struct Damage {
@@ -548,6 +602,8 @@ int main(void)
         TEST(a_regression_has_its_own_figures),
         TEST(takes_the_runs_of_the_comparison),
         TEST(tells_runs_of_one_name_apart),
+        TEST(gathers_runs_of_several_seeds),
+        TEST(gathers_nothing_else),
         TEST(answers_damage_with_one_error),
         TEST(refuses_a_folder_without_runs),
         TEST(runs_out_of_memory_anywhere),
