@@ -39,22 +39,25 @@ int64_t gf_schedule_warmup(int64_t steps, double ratio, int64_t total)
     return steps > 0 ? steps : (int64_t)ceil((double)total * ratio);
 }
 
-/* How far the way from the end of the warm-up to the end of the training is gone, in [0, 1]. */
-static double progress(const GfSchedule *s, int64_t step)
+/* The share of base.  From the last planned step on that of the end: warm-up may be longer. */
+static double factor_of(const GfSchedule *s, int64_t step)
 {
-    if (step >= s->total)
+    bool over = step >= s->total;
+    double way = (double)(s->total - s->warmup);
+
+    if (step < s->warmup)
+        return (double)step / (double)s->warmup;
+    switch (s->kind) {
+    case GF_SCHEDULE_LINEAR:
+        return over ? 0 : (double)(s->total - step) / way;
+    case GF_SCHEDULE_COSINE:
+        return over ? 0 : 0.5 * (1 + cos(pi * ((double)(step - s->warmup) / way)));
+    default:
         return 1;
-    return (double)(step - s->warmup) / (double)(s->total - s->warmup);
+    }
 }
 
 double gf_schedule_rate(const GfSchedule *schedule, int64_t step)
 {
-    if (step < schedule->warmup)
-        return schedule->base * (double)step / (double)schedule->warmup;
-    if (schedule->kind == GF_SCHEDULE_CONSTANT || schedule->kind == GF_SCHEDULE_CONSTANT_WITH_WARMUP)
-        return schedule->base;
-    double x = progress(schedule, step);
-    if (schedule->kind == GF_SCHEDULE_LINEAR)
-        return schedule->base * (1 - x);
-    return schedule->base * (0.5 * (1 + cos(pi * x)));
+    return schedule->base * factor_of(schedule, step);
 }

@@ -35,12 +35,13 @@ int64_t gf_schedule_warmup(int64_t steps, double ratio, int64_t total);
 
 /* The rate of optimizer step `step`, from 0 on.  From the last planned step on: that of the end.
  *
- *   warm-up    base * step / warmup                      while step < warmup
- *   linear     base * (1 - x)                            x = (step - warmup) / (total - warmup)
- *   cosine     base * (0.5 * (1 + cos(pi x)))
+ *   warm-up    base * (step / warmup)                    while step < warmup
+ *   linear     base * ((total - step) / (total - warmup))
+ *   cosine     base * (0.5 * (1 + cos(pi x)))            x = (step - warmup) / (total - warmup)
  *   constants  base
  *
- * Source: transformers/optimization.py; the operations in the order of Python, so that the bits agree. */
+ * Source: transformers/optimization.py; the same operations in the same order, so that the bits
+ * agree: tests/compat/schedule_peer.py. */
 double gf_schedule_rate(const GfSchedule *schedule, int64_t step);
 
 #endif
