@@ -73,15 +73,15 @@ void gf_train_log_entry(GfTrainLog *log, const GfLogEntry *entry)
     end(&l, log);
 }
 
-void gf_train_log_saved(GfTrainLog *log, const GfVariantResult *result)
+void gf_train_log_saved(GfTrainLog *log, const char *folder, int64_t step)
 {
     Line l;
 
     if (!log->out)
         return;
     begin(&l, log, "save");
-    add_number(&l, "step", (double)result->train.step);
-    add_string(&l, "folder", result->folder);
+    add_number(&l, "step", (double)step);
+    add_string(&l, "folder", folder);
     end(&l, log);
 }
 

@@ -229,7 +229,13 @@ static void on_saved(void *self, const GfVariantResult *result)
     GfTrainView *v = self;
 
     gf_progress_clear(&v->progress);
-    gf_train_log_saved(&v->log, result);
+    gf_train_log_saved(&v->log, result->folder, result->train.step);
+}
+
+static void on_checkpoint(void *self, const char *folder, int64_t step)
+{
+    GfTrainView *v = self;
+    gf_train_log_saved(&v->log, folder, step);
 }
 
 GfSessionEvents gf_view_events(GfTrainView *v)
@@ -238,6 +244,7 @@ GfSessionEvents gf_view_events(GfTrainView *v)
                              .begin = on_begin,
                              .train = {.self = v, .step = on_step, .epoch = on_epoch},
                              .log = {.self = v, .entry = on_entry},
+                             .checkpoint = on_checkpoint,
                              .saved = on_saved};
 }
 

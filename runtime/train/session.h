@@ -78,6 +78,8 @@ typedef struct GfSessionEvents {
     void (*begin)(void *self, const GfJobVariant *variant, const GfTrainer *trainer, const GfEstimate *estimate);
     GfTrainEvents train;
     GfLogListener log; /* what enters the log of the training */
+    /* a checkpoint of step `step` is whole, in `folder`; may be NULL */
+    void (*checkpoint)(void *self, const char *folder, int64_t step);
     /* the model was saved to result->folder; may be NULL */
     void (*saved)(void *self, const GfVariantResult *result);
 } GfSessionEvents;

@@ -86,7 +86,15 @@ static void on_epoch(void *self, const GfEpochReport *report)
 static GfStatus on_save(void *self, GfDiags *diags)
 {
     Run *run = self;
-    return gf_checkpoint_write(run->result->folder, &run->save, diags);
+    int64_t step = run->trainer.state.step;
+    const char *folder = gf_checkpoint_path(&run->arena, run->result->folder, step);
+
+    if (!folder)
+        return gf_fail_memory(diags);
+    GF_TRY(gf_checkpoint_write(run->result->folder, &run->save, diags));
+    if (run->events->checkpoint)
+        run->events->checkpoint(run->events->self, folder, step);
+    return GF_OK;
 }
 
 static void on_entry(void *self, const GfLogEntry *entry)

@@ -55,9 +55,10 @@ grep -q "^new" "$folder/out" && { echo "all is new without a checkpoint: no line
 # What programs read: on stdout alone, or in a file.
 expect 0 err "variant     trainable" --set variants=classifier --log-json -
 events=$(sed 's/^{"event": "\([a-z]*\)".*}$/\1/' "$folder/out" | tr '\n' ' ')
-[ "$events" = "begin log eval log save end " ] || { echo "events of --log-json: $events"; failed=1; }
+[ "$events" = "begin log eval save log save end " ] || { echo "events of --log-json: $events"; failed=1; }
+grep '"event": "save".*"step": 2, "folder": "[^"]*/classifier/checkpoint-2"' "$folder/out" >/dev/null || { echo "no checkpoint in --log-json"; failed=1; }
 expect 0 out "variant     trainable" --set variants=classifier --log-json "$folder/log" --set training.report_to=tensorboard
-[ "$(wc -l <"$folder/log")" -eq 6 ] || { echo "--log-json FILE: not 6 lines"; failed=1; }
+[ "$(wc -l <"$folder/log")" -eq 7 ] || { echo "--log-json FILE: not 7 lines"; failed=1; }
 ls "$folder"/results/classifier/runs/*/events.out.tfevents.* >/dev/null || failed=1
 expect 1 err "/dev/full: error GF0002: could not be written whole" --set variants=classifier --log-json /dev/full
 exit $failed
