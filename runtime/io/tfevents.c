@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,13 +100,15 @@ static void add_message(GfText *out, unsigned field, const GfText *message)
 
 /* ---- events ---- */
 
-static void add_event(GfText *out, double wall_time, int64_t step, const GfText *summary)
+enum { FIELD_SUMMARY = 5, FIELD_SESSION_LOG = 7 };
+
+static void add_event(GfText *out, double wall_time, int64_t step, unsigned field, const GfText *what)
 {
     GfText event = {.arena = out->arena};
 
     add_double(&event, 1, wall_time);
     add_int(&event, 2, step);
-    add_message(&event, 5, summary);
+    add_message(&event, field, what);
     gf_tfevents_add_record(out, gf_text_str(&event), event.length);
 }
 
@@ -118,6 +121,15 @@ void gf_tfevents_add_version(GfText *out, double wall_time)
     gf_tfevents_add_record(out, gf_text_str(&event), event.length);
 }
 
+void gf_tfevents_add_restart(GfText *out, double wall_time, int64_t step)
+{
+    enum { START = 1 };
+    GfText log = {.arena = out->arena};
+
+    add_int(&log, 1, START);
+    add_event(out, wall_time, step, FIELD_SESSION_LOG, &log);
+}
+
 void gf_tfevents_add_scalars(GfText *out, double wall_time, int64_t step, const GfTfScalar *scalars, size_t count)
 {
     GfText summary = {.arena = out->arena};
@@ -128,7 +140,7 @@ void gf_tfevents_add_scalars(GfText *out, double wall_time, int64_t step, const 
         add_float(&value, 2, scalars[i].value);
         add_message(&summary, 1, &value);
     }
-    add_event(out, wall_time, step, &summary);
+    add_event(out, wall_time, step, FIELD_SUMMARY, &summary);
 }
 
 /* SummaryMetadata: plugin_data = 1 {plugin_name = 1}. */
@@ -163,7 +175,7 @@ void gf_tfevents_add_text(GfText *out, double wall_time, int64_t step, const cha
     add_text_tensor(&value, text);
     add_text_metadata(&value);
     add_message(&summary, 1, &value);
-    add_event(out, wall_time, step, &summary);
+    add_event(out, wall_time, step, FIELD_SUMMARY, &summary);
 }
 
 /* ---- the file ---- */
@@ -192,17 +204,48 @@ static GfStatus write_all(const GfTfEvents *e, const GfText *records, GfDiags *d
     return GF_OK;
 }
 
+static const char name_prefix[] = "events.out.tfevents.";
+
+static GfStatus find_newest(const char *folder, GfArena *scratch, int64_t *seconds, GfDiags *diags)
+{
+    GfFolder list = {0};
+
+    GF_TRY(gf_folder_list(&list, scratch, folder, diags));
+    for (size_t i = 0; i < list.count; i++) {
+        if (strncmp(list.names[i], name_prefix, sizeof name_prefix - 1) != 0)
+            continue;
+        int64_t found = strtoll(list.names[i] + sizeof name_prefix - 1, NULL, 10);
+        *seconds = found > *seconds ? found : *seconds;
+    }
+    return GF_OK;
+}
+
+GfStatus gf_tfevents_newest(const char *folder, int64_t *seconds, GfDiags *diags)
+{
+    GfArena scratch;
+
+    *seconds = -1;
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = find_newest(folder, &scratch, seconds, diags);
+    gf_arena_free(&scratch);
+    return status;
+}
+
 /* TensorBoard reads every file of a folder whose name has "tfevents" in it; N keeps
  * two writers of one process and second apart. */
 static GfStatus create(GfTfEvents *e, const char *folder, GfDiags *diags)
 {
     char host[HOST_MAX] = "localhost";
     long long seconds = (long long)time(NULL);
+    int64_t newest;
 
+    GF_TRY(gf_tfevents_newest(folder, &newest, diags));
+    if (newest >= seconds)
+        seconds = newest + 1;
     gethostname(host, sizeof host - 1);
     for (int i = 0; i < NAME_TRIES; i++) {
-        e->path = gf_arena_printf(&e->arena, "%s/events.out.tfevents.%lld.%s.%ld.%d", folder, seconds, host,
-                                  (long)getpid(), i);
+        e->path =
+            gf_arena_printf(&e->arena, "%s/%s%lld.%s.%ld.%d", folder, name_prefix, seconds, host, (long)getpid(), i);
         if (!e->path)
             return gf_fail_memory(diags);
         e->descriptor = open(e->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, MODE);
@@ -239,6 +282,18 @@ GfStatus gf_tfevents_open(GfTfEvents *e, const char *folder, GfDiags *diags)
     GfStatus status = begin(e, folder, diags);
     if (status != GF_OK)
         release(e);
+    return status;
+}
+
+GfStatus gf_tfevents_restart(GfTfEvents *e, double wall_time, int64_t step, GfDiags *diags)
+{
+    GfArena scratch;
+    GfText record = {.arena = &scratch};
+
+    gf_arena_init(&scratch, diags->arena.allocator);
+    gf_tfevents_add_restart(&record, wall_time, step);
+    GfStatus status = write_all(e, &record, diags);
+    gf_arena_free(&scratch);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/train/event_log.h"
 
 #include "runtime/io/file.h"
+#include "runtime/io/folder.h"
 
 #include <string.h>
 #include <time.h>
@@ -31,17 +32,55 @@ static void add_run_name(GfText *text)
     gf_text_add(text, "%s%02d_%02d-%02d-%02d_%s", months[t.tm_mon], t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, host);
 }
 
-const char *gf_event_log_folder(GfArena *arena, const GfTraining *training, const char *variant)
+/* The folder in `runs` that was written to last; NULL: none. */
+static GfStatus find_last(const char **out, GfArena *arena, const char *runs, GfDiags *diags)
+{
+    GfFolder list = {0};
+    int64_t last = -1;
+
+    *out = NULL;
+    if (!gf_file_exists(runs))
+        return GF_OK;
+    GF_TRY(gf_folder_list(&list, arena, runs, diags));
+    for (size_t i = 0; i < list.count; i++) {
+        const char *path = gf_path_join(arena, runs, list.names[i]), *inside = gf_path_join(arena, path, ".");
+        int64_t seconds = -1;
+        if (!path || !inside)
+            return gf_fail_memory(diags);
+        if (gf_file_exists(inside)) /* a folder, that is */
+            GF_TRY(gf_tfevents_newest(path, &seconds, diags));
+        *out = seconds > last ? path : *out;
+        last = seconds > last ? seconds : last;
+    }
+    return GF_OK;
+}
+
+static GfStatus find_folder(const char **out, GfArena *arena, const char *runs, bool goes_on, GfDiags *diags)
 {
     GfText name = {.arena = arena};
 
-    gf_text_add(&name, "%s/runs/", variant);
+    if (goes_on)
+        GF_TRY(find_last(out, arena, runs, diags));
+    if (*out)
+        return GF_OK;
     add_run_name(&name);
-    return *training->logging_dir ? gf_path_join(arena, training->logging_dir, variant)
-                                  : gf_path_join(arena, training->output_dir, gf_text_str(&name));
+    *out = gf_path_join(arena, runs, gf_text_str(&name));
+    return *out ? GF_OK : gf_fail_memory(diags);
 }
 
-static GfStatus write_arguments(GfEventLog *log, const GfTraining *training)
+GfStatus gf_event_log_folder(const char **out, GfArena *arena, const GfTraining *training, const char *variant,
+                             bool goes_on, GfDiags *diags)
+{
+    const char *named = *training->logging_dir ? gf_path_join(arena, training->logging_dir, variant) : NULL;
+    const char *runs = gf_arena_printf(arena, "%s/%s/runs", training->output_dir, variant);
+
+    *out = named;
+    if (arena->failed || !runs)
+        return gf_fail_memory(diags);
+    return named ? GF_OK : find_folder(out, arena, runs, goes_on, diags);
+}
+
+static GfStatus write_arguments(GfEventLog *log, const GfTraining *training, int64_t step)
 {
     GfArena scratch;
     GfText text = {.arena = &scratch};
@@ -51,19 +90,30 @@ static GfStatus write_arguments(GfEventLog *log, const GfTraining *training)
     gf_training_print(&text, training, ",\n      ");
     gf_text_add(&text, "\n    }");
     GfStatus status =
-        gf_tfevents_text(&log->events, wall_time(), 0, "args/text_summary", gf_text_str(&text), log->diags);
+        gf_tfevents_text(&log->events, wall_time(), step, "args/text_summary", gf_text_str(&text), log->diags);
     gf_arena_free(&scratch);
     return status;
 }
 
-GfStatus gf_event_log_open(GfEventLog *log, const char *folder, const GfTraining *training, GfDiags *diags)
+/* The first step that this file may have, 0 for the arguments of a beginning: what a folder
+ * that is used again has from there on is of the run before. */
+static GfStatus write_head(GfEventLog *log, const GfTraining *training, int64_t step)
+{
+    int64_t first = step ? step + 1 : 0;
+
+    GF_TRY(gf_tfevents_restart(&log->events, wall_time(), first, log->diags));
+    return write_arguments(log, training, first);
+}
+
+GfStatus gf_event_log_open(GfEventLog *log, const char *folder, const GfTraining *training, int64_t step,
+                           GfDiags *diags)
 {
     *log = (GfEventLog){.diags = diags};
     if (!folder)
         return GF_OK;
     GF_TRY(gf_tfevents_open(&log->events, folder, diags));
     log->on = true;
-    log->status = write_arguments(log, training);
+    log->status = write_head(log, training, step);
     return log->status == GF_OK ? GF_OK : gf_event_log_close(log);
 }
 

@@ -2,6 +2,9 @@
  * Trainer's TensorBoardCallback: train/loss, train/learning_rate, train/epoch,
  * eval/loss, eval/f1 ..., and the arguments as the text "args".
  *
+ * A run that goes on writes a further file into its folder, which says where it begins:
+ * TensorBoard shows one run, without what was logged after that point before.
+ *
  * An error here does not stop a training: nothing is written any more, and
  * gf_event_log_close returns the error when the model has been saved.
  */
@@ -19,12 +22,15 @@ typedef struct GfEventLog {
 } GfEventLog;
 
 /* logging_dir/<variant>, or output_dir/<variant>/runs/<month day_time_host> as the
- * Trainer names it; in `arena`. */
-const char *gf_event_log_folder(GfArena *arena, const GfTraining *training, const char *variant);
+ * Trainer names it, or, for a run that goes on, the newest of those; in `arena`.
+ * Errors: GF_ERR_IO, GF_ERR_MEMORY. */
+GfStatus gf_event_log_folder(const char **folder, GfArena *arena, const GfTraining *training, const char *variant,
+                             bool goes_on, GfDiags *diags);
 
-/* Begin a file in `folder`; NULL: keep no log.  On error nothing needs closing.
- * Errors: GF_ERR_IO. */
-GfStatus gf_event_log_open(GfEventLog *log, const char *folder, const GfTraining *training, GfDiags *diags);
+/* Begin a file in `folder`, of a training that has done `step` steps; NULL: keep no log.
+ * On error nothing needs closing.  Errors: GF_ERR_IO. */
+GfStatus gf_event_log_open(GfEventLog *log, const char *folder, const GfTraining *training, int64_t step,
+                           GfDiags *diags);
 void gf_event_log_entry(GfEventLog *log, const GfLogEntry *entry);
 
 /* Returns the first error since opening.  Harmless when not open. */

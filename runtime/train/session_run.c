@@ -107,16 +107,22 @@ static void on_entry(void *self, const GfLogEntry *entry)
         next->entry(next->self, entry);
 }
 
-static GfStatus start_logs(Run *run)
+static void start_history(Run *run)
+{
+    gf_history_init(&run->history, &run->arena, &run->variant->training, run->trainer.batcher.batches);
+    run->history.listener = (GfLogListener){.self = run, .entry = on_entry};
+}
+
+/* Once it is known where the training begins. */
+static GfStatus start_event_log(Run *run)
 {
     const GfTraining *t = &run->variant->training;
-    const char *folder = t->tensorboard ? gf_event_log_folder(&run->arena, t, run->variant->name) : NULL;
+    bool goes_on = run->session->options.begin == GF_BEGIN_RESUME;
+    const char *folder = NULL;
 
-    gf_history_init(&run->history, &run->arena, t, run->trainer.batcher.batches);
-    run->history.listener = (GfLogListener){.self = run, .entry = on_entry};
-    if (run->arena.failed)
-        return gf_fail_memory(run->diags);
-    return gf_event_log_open(&run->log, folder, t, run->diags);
+    if (t->tensorboard)
+        GF_TRY(gf_event_log_folder(&folder, &run->arena, t, run->variant->name, goes_on, run->diags));
+    return gf_event_log_open(&run->log, folder, t, run->trainer.state.step, run->diags);
 }
 
 /* ---- going on ---- */
@@ -223,9 +229,10 @@ static GfStatus train(Run *run)
     GF_TRY(gf_trainer_init(&run->trainer, &run->arena, &options, run->diags));
     if (s->options.estimate || s->options.dry_run)
         GF_TRY(gf_estimate(&run->result->estimate, &run->trainer, run->diags));
-    GF_TRY(s->options.dry_run ? GF_OK : start_logs(run));
+    start_history(run);
     run->save = gf_session_describe(run->session, run->variant, &run->steps, &run->history, &run->trainer);
     GF_TRY(resume(run));
+    GF_TRY(s->options.dry_run ? GF_OK : start_event_log(run));
     if (run->events->begin)
         run->events->begin(run->events->self, run->variant, &run->trainer, &run->result->estimate);
     if (s->options.dry_run)
