@@ -60,9 +60,30 @@ static void print_model(const GfTrainView *v, const GfSession *s)
     fprintf(v->out, "; %s\n", s->device.text);
 }
 
+/* Such a class is never learned, and often its name is misspelt in the job. */
+static void print_empty_classes(const GfTrainView *v, const GfSession *s)
+{
+    enum { SHOWN = 10 };
+    const GfLabels *labels = &s->corpus.labels;
+    const size_t *counts = s->corpus.splits[GF_SPLIT_TRAIN].class_counts;
+    GfText names = {.arena = v->arena};
+    size_t empty = 0;
+
+    if (!counts || labels->problem == GF_PROBLEM_REGRESSION)
+        return;
+    for (size_t i = 0; i < labels->count; i++)
+        if (counts[i] == 0 && empty++ < SHOWN)
+            gf_text_add(&names, "%s'%s'", empty == 1 ? "" : ", ", labels->names[i]);
+    if (empty > SHOWN)
+        gf_text_add(&names, ", ... (%zu)", empty);
+    if (empty)
+        fprintf(v->out, "%-*s  no training example has the class %s\n", NAME_WIDTH, "note", gf_text_str(&names));
+}
+
 void gf_view_session(GfTrainView *v, const GfSession *s)
 {
     print_data(v, s);
+    print_empty_classes(v, s);
     print_model(v, s);
     fflush(v->out);
 }

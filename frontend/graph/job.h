@@ -20,9 +20,10 @@
  *     "device": "cuda:0", "threads": 2         absent: a CUDA device if there is one, else the CPU
  *   }
  *
- * "labels" lists the classes in the order of their ids; absent: they have the order
- * in which the training data first shows them, or, if they are exactly the numbers
- * 0 to n - 1, that of the numbers.  "class_weights" weighs the loss of an
+ * "labels" lists the classes in the order of their ids; absent: they are those of the
+ * checkpoint, if it has names for them and the training data has no others; else they
+ * have the order in which the training data first shows them, or, if they are exactly
+ * the numbers 0 to n - 1, that of the numbers.  "class_weights" weighs the loss of an
  * example by its class: a list in the order of the labels, an object by name, or
  * "balanced", examples / (classes * examples of the class).  "validation_share": 0.1
  * sets a part of the training data aside, chosen by data_seed, else seed, and rounded.

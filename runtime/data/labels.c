@@ -131,6 +131,8 @@ static GfStatus fail_label(const GfLabels *labels, const GfTable *table, const G
         gf_text_add(&names, "%s%s", i ? ", " : "", labels->names[i]);
     if (labels->count > SHOWN)
         gf_text_add(&names, ", ... (%zu)", labels->count);
+    if (labels->found)
+        gf_text_add(&names, ", those of the training data; \"labels\" in \"data\" can name others, too");
     const char *close = gf_closest(label, labels->names, labels->count);
     gf_fail(diags, gf_table_loc(table, cell), GF_ERR_LABEL, "unknown label '%s'", label);
     if (close)
@@ -145,6 +147,37 @@ GfStatus gf_label_index_read(const GfLabelIndex *x, const GfTable *table, const 
 {
     *label = gf_label_index_find(x, cell->text, cell->length);
     return *label >= 0 ? GF_OK : fail_label(x->labels, table, cell, diags);
+}
+
+/* ---- classes that are known beforehand ---- */
+
+static bool are_all_known(const GfLabelIndex *x, const GfTable *train, const char *separator)
+{
+    GfCell item;
+
+    for (size_t i = 0; i < train->count; i++) {
+        size_t at = 0;
+        while (gf_cell_next(&train->rows[i].cells[GF_TABLE_LABEL], separator, &at, &item))
+            if (gf_label_index_find(x, item.text, item.length) < 0)
+                return false;
+    }
+    return true;
+}
+
+GfStatus gf_labels_fit(const GfLabels *known, const GfTable *train, const char *separator, bool *fit, GfDiags *diags)
+{
+    GfLabelIndex index;
+    GfArena scratch;
+
+    *fit = false;
+    if (known->count < 2)
+        return GF_OK;
+    gf_arena_init(&scratch, diags->arena.allocator);
+    GfStatus status = gf_label_index_init(&index, &scratch, known, diags);
+    if (status == GF_OK)
+        *fit = are_all_known(&index, train, separator);
+    gf_arena_free(&scratch);
+    return status;
 }
 
 /* ---- settling ---- */
@@ -256,6 +289,7 @@ static GfStatus name_classes(Settle *s)
     GF_TRY(add_names(s));
     GF_TRY(order_numbers(s));
     s->labels->names = s->names;
+    s->labels->found = true;
     return GF_OK;
 }
 

@@ -18,6 +18,7 @@ typedef struct GfLabels {
     GfProblem problem;
     const char *const *names; /* [count] of the classes, or of the values */
     size_t count;             /* at least 1 */
+    bool found;               /* the names are those of the training data, nobody gave them */
 } GfLabels;
 
 enum { GF_LABELS_MAX = 4096 };
@@ -34,6 +35,9 @@ enum { GF_LABELS_MAX = 4096 };
  * GF_LABELS_MAX, fewer than two classes; GF_ERR_DATA a value that is no number. */
 GfStatus gf_labels_settle(GfLabels *labels, GfArena *arena, const GfTable *train, const char *separator,
                           GfDiags *diags);
+
+/* Whether every label of `train` is one of `known` classes, at least two. */
+GfStatus gf_labels_fit(const GfLabels *known, const GfTable *train, const char *separator, bool *fit, GfDiags *diags);
 
 /* Labels by name, ready to be looked up.  Read only after gf_label_index_init. */
 typedef struct GfLabelIndex {

@@ -178,26 +178,42 @@ static GfStatus read_table(GfCorpus *c, GfSplit split, GfDiags *diags)
     return resolve(c, split, path, diags);
 }
 
-static GfStatus open_tables(GfCorpus *c, GfProblem problem, GfDiags *diags)
+/* A model that was trained before goes on with its classes, in its order. */
+static GfStatus take_known(GfCorpus *c, const GfLabels *known, const char *separator, GfDiags *diags)
+{
+    bool fit = false;
+
+    if (known && c->labels.count == 0 && c->labels.problem != GF_PROBLEM_REGRESSION)
+        GF_TRY(gf_labels_fit(known, &c->tables[GF_SPLIT_TRAIN], separator, &fit, diags));
+    if (!fit)
+        return GF_OK;
+    c->labels.names = known->names;
+    c->labels.count = known->count;
+    return GF_OK;
+}
+
+static GfStatus open_tables(GfCorpus *c, GfProblem problem, const GfLabels *known, GfDiags *diags)
 {
     const GfJobData *data = &c->job->data;
+    const char *separator = gf_data_separator(&data->format);
 
     for (GfSplit split = 0; split < GF_SPLIT_COUNT; split++)
         GF_TRY(read_table(c, split, diags));
     c->labels = (GfLabels){.problem = problem, .names = data->labels, .count = data->label_count};
     if (c->tables[GF_SPLIT_TRAIN].count == 0)
         return GF_OK; /* batches: problem and names are the job's */
-    return gf_labels_settle(&c->labels, &c->arena, &c->tables[GF_SPLIT_TRAIN], gf_data_separator(&data->format), diags);
+    GF_TRY(take_known(c, known, separator, diags));
+    return gf_labels_settle(&c->labels, &c->arena, &c->tables[GF_SPLIT_TRAIN], separator, diags);
 }
 
-GfStatus gf_corpus_open(GfCorpus *c, const GfJob *job, GfProblem problem, GfDiags *diags)
+GfStatus gf_corpus_open(GfCorpus *c, const GfJob *job, GfProblem problem, const GfLabels *known, GfDiags *diags)
 {
     const GfTraining *t = &job->training;
 
     *c = (GfCorpus){.job = job, .seed = (uint64_t)(t->data_seed >= 0 ? t->data_seed : t->seed)};
     gf_arena_init(&c->arena, diags->arena.allocator);
     gf_arena_init(&c->texts, diags->arena.allocator);
-    GfStatus status = open_tables(c, problem, diags);
+    GfStatus status = open_tables(c, problem, known, diags);
     if (status != GF_OK)
         gf_corpus_close(c);
     return status;

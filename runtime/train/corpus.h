@@ -56,9 +56,11 @@ typedef struct GfCorpus {
 } GfCorpus;
 
 /* Read the files that `job` names and settle the classes; `job` outlives the corpus.
- * `problem` is what the labels are; GF_PROBLEM_DERIVED: the data tells.  On error nothing needs closing.
+ * `problem` is what the labels are; GF_PROBLEM_DERIVED: the data tells.  `known` are classes that a job
+ * without names takes, if all labels of its training data are among them; NULL: none.  Their names outlive
+ * the corpus.  On error nothing needs closing.
  * Errors: those of gf_table_read and gf_labels_settle, each with its place. */
-GfStatus gf_corpus_open(GfCorpus *corpus, const GfJob *job, GfProblem problem, GfDiags *diags);
+GfStatus gf_corpus_open(GfCorpus *corpus, const GfJob *job, GfProblem problem, const GfLabels *known, GfDiags *diags);
 
 /* Tokenize everything.  On error the corpus still needs closing.
  *

@@ -6,6 +6,7 @@
 #include "runtime/io/pretrained.h"
 #include "runtime/train/recipe.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static GfStatus open_pretrained(const GfJob *job, GfPretrained *pretrained, GfDiags *diags)
@@ -87,12 +88,27 @@ static void note_source(const GfJob *job, GfProblem problem, GfStatus status, Gf
                 gf_problem_names[problem]);
 }
 
+/* The checkpoint's classes, where somebody has named them: LABEL_0, LABEL_1 ... are no names. */
+static GfLabels known_classes(const GfJob *job, const GfHfConfig *config)
+{
+    GfLabels known = {0};
+    char unnamed[32];
+
+    for (size_t i = 0; job->checkpoint && i < config->label_count; i++) {
+        snprintf(unnamed, sizeof unnamed, "LABEL_%zu", i);
+        if (strcmp(config->labels[i], unnamed) != 0)
+            known = (GfLabels){.names = config->labels, .count = config->label_count};
+    }
+    return known;
+}
+
 GfStatus gf_job_open_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, GfDiags *diags)
 {
     GfProblem problem;
 
     GF_TRY(gf_job_problem(job, config, &problem, diags));
-    GfStatus status = gf_corpus_open(corpus, job, problem, diags);
+    GfLabels known = known_classes(job, config);
+    GfStatus status = gf_corpus_open(corpus, job, problem, &known, diags);
     note_source(job, problem, status, diags);
     return status;
 }

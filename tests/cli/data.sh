@@ -50,6 +50,21 @@ loss=$(grep -o '"eval_loss": [0-9.e-]*' "$folder/results/classifier/results.json
 expect 0 out "$loss" eval "$folder/results/classifier" --split validation --batch-size 8
 expect 0 out "eval_accuracy" eval "$folder/results/classifier" --data "$folder/all.tsv"
 
+# A model that is trained further keeps its classes, although these are of another order
+# and one of them is missing: which is said. Another class makes it a new task.
+awk 'NR == 1 || $1 == "other"' "$folder/all.tsv" >"$folder/others.tsv"
+expect 0 out "no training example has the class 'same'" train "$folder/job.json" --dry-run \
+    --set "checkpoint=$folder/results/classifier" --set "data.train=$folder/others.tsv"
+sed 's/^same/another/' "$folder/all.tsv" >"$folder/anothers.tsv"
+expect 0 out "parameters train" train "$folder/job.json" --dry-run --set "data.train=$folder/anothers.tsv" \
+    --set "checkpoint=$folder/results/classifier"
+grep -q "no training example" "$folder/out" && { echo "classes of another task were taken"; failed=1; }
+expect 0 out "no training example has the class 'sane'" train "$folder/job.json" --dry-run \
+    --set 'data.labels=["same", "sane", "other"]'
+expect 1 err "anothers.tsv:2:1: error GF0702: unknown label 'another'" train "$folder/job.json" --dry-run \
+    --set "data.test=$folder/anothers.tsv"
+grep -q 'the classes are same, other, those of the training data; "labels" in "data"' "$folder/err" || failed=1
+
 # One error, where it is.
 sed '7s/same\|other/sane/' "$folder/all.tsv" >"$folder/wrong.tsv"
 expect 1 err "wrong.tsv:7:1: error GF0702: unknown label 'sane'" eval "$folder/results/classifier" \

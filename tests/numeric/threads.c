@@ -39,7 +39,7 @@ static GfStatus open_test(Test *t)
 
     GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", dropout, 3, t->diags));
     source = (GfConfigSource){.doc = &t->job.doc, .object = t->job.config};
-    GF_TRY(gf_corpus_open(&t->corpus, &t->job, t->job.data.problem, t->diags));
+    GF_TRY(gf_corpus_open(&t->corpus, &t->job, t->job.data.problem, NULL, t->diags));
     options.num_labels = (int64_t)t->corpus.labels.count;
     GF_TRY(gf_model_load(&t->model, t->job.model, &options, t->diags));
     GfModelLimits limits = gf_model_limits(t->model.graph);

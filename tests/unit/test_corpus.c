@@ -126,7 +126,7 @@ static void makes_the_texts_of_the_demo(void **state)
     GfJob job;
 
     load_job(f, &job, "data.max_length", "10");
-    assert_int_equal(gf_corpus_open(&corpus, &job, job.data.problem, &f->diags), GF_OK);
+    assert_int_equal(gf_corpus_open(&corpus, &job, job.data.problem, NULL, &f->diags), GF_OK);
     assert_int_equal(gf_corpus_load(&corpus, NULL, &limits, &f->diags), GF_OK);
     assert_int_equal(corpus.splits[GF_SPLIT_TRAIN].examples, 2000);
     assert_int_equal(corpus.splits[GF_SPLIT_TEST].examples, 400);
@@ -144,7 +144,7 @@ static void refuses_what_the_model_has_no_room_for(void **state)
     GfJob job;
 
     load_job(f, &job, "data.max_length", "10");
-    assert_int_equal(gf_corpus_open(&corpus, &job, job.data.problem, &f->diags), GF_OK);
+    assert_int_equal(gf_corpus_open(&corpus, &job, job.data.problem, NULL, &f->diags), GF_OK);
     assert_int_equal(gf_corpus_load(&corpus, NULL, &few_rows, &f->diags), GF_ERR_TOKENIZER);
     assert_non_null(strstr(f->diags.last->message, "50 rows"));
     assert_int_equal(gf_corpus_load(&corpus, NULL, &few_positions, &f->diags), GF_ERR_VALUE);

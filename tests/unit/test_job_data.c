@@ -94,7 +94,7 @@ static GfStatus load_job(Fixture *f, const char *members)
 static GfStatus load(Fixture *f, const char *members, const GfModelLimits *model)
 {
     GF_TRY(load_job(f, members));
-    GF_TRY(gf_corpus_open(&f->corpus, &f->job, f->job.data.problem, &f->diags));
+    GF_TRY(gf_corpus_open(&f->corpus, &f->job, f->job.data.problem, NULL, &f->diags));
     return gf_corpus_load(&f->corpus, NULL, model, &f->diags);
 }
 

@@ -75,6 +75,49 @@ static void check_names(const Fixture *f, size_t count, const char *const *names
 
 /* ---- which classes ---- */
 
+static bool fit(Fixture *f, const char *labels)
+{
+    static const char *const names[] = {"joy", "anger", "fear"};
+    const GfLabels known = {.names = names, .count = 3};
+    const char *text = gf_arena_printf(&f->arena, "text;label\n%s", labels);
+    bool yes = false;
+
+    assert_int_equal(gf_table_parse(&f->table, &f->arena, "t.txt", text, strlen(text), &f->format, &f->diags), GF_OK);
+    assert_int_equal(gf_labels_fit(&known, &f->table, gf_data_separator(&f->format), &yes, &f->diags), GF_OK);
+    return yes;
+}
+
+/* By name or number, all or some of them; not one that is no class. */
+static void known_classes_fit(void **state)
+{
+    Fixture *f = *state;
+
+    assert_true(fit(f, "a;anger\nb;joy\na;fear\n"));
+    assert_true(fit(f, "a;fear\nb;anger\n"));
+    assert_true(fit(f, "a;0\nb;2\n"));
+    assert_false(fit(f, "a;fear\nb;anger\na;sadness\n"));
+    assert_false(fit(f, "a;0\nb;3\n"));
+    assert_false(fit(f, "a;0.5\nb;1\n"));
+}
+
+/* What the training data has not shown: where it is, and how to have it. */
+static void a_label_of_the_test_alone_is_an_error(void **state)
+{
+    static const char test[] = "text;label\na;joy\nb;sadness\n";
+    Fixture *f = *state;
+
+    make_well(f, "train.txt", "text;label\na;joy\nb;fear\n");
+    assert_int_equal(gf_table_parse(&f->table, &f->arena, "test.txt", test, sizeof test - 1, &f->format, &f->diags),
+                     GF_OK);
+    assert_int_equal(
+        gf_dataset_from_table(&f->data, &f->arena, &f->table, NULL, f->table.count, &f->options, &f->diags),
+        GF_ERR_LABEL);
+    assert_string_equal(f->diags.last->loc.file, "test.txt");
+    assert_int_equal(f->diags.last->loc.line, 3);
+    assert_non_null(strstr(f->diags.last->message, "unknown label 'sadness'"));
+    assert_non_null(strstr(f->diags.last->note, "joy, fear, those of the training data; \"labels\" in \"data\""));
+}
+
 static void classes_have_the_order_of_their_appearance(void **state)
 {
     static const char *const names[] = {"joy", "2", "anger"};
@@ -336,6 +379,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(known_classes_fit),
+        TEST(a_label_of_the_test_alone_is_an_error),
         TEST(classes_have_the_order_of_their_appearance),
         TEST(whole_numbers_from_0_are_their_own_order),
         TEST(names_of_the_job_keep_their_order),
