@@ -3,22 +3,23 @@
 
 #include "frontend/graph/metric.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 const GfTraining gf_training_defaults = {
-#define RANGED(name, value, lowest, highest) .name = value,
+#define RANGED(name, value, ...) .name = value,
 #define PLAIN(name, value) .name = value,
 #define MAYBE(name) .name = GF_MAYBE_OPEN,
-    GF_TRAINING_TABLE(RANGED, RANGED, PLAIN, PLAIN, MAYBE, PLAIN, PLAIN)
+    GF_TRAINING_TABLE(RANGED, RANGED, RANGED, PLAIN, PLAIN, MAYBE, PLAIN, PLAIN)
 #undef RANGED
 #undef PLAIN
 #undef MAYBE
 };
 
-typedef enum Kind { KIND_INT, KIND_NUMBER, KIND_BOOL, KIND_STRATEGY, KIND_MAYBE, KIND_WORD } Kind;
+typedef enum Kind { KIND_INT, KIND_NUMBER, KIND_STEPS, KIND_BOOL, KIND_STRATEGY, KIND_MAYBE, KIND_WORD } Kind;
 
 typedef struct Row {
     const char *name;
@@ -30,13 +31,15 @@ typedef struct Row {
 static const Row rows[] = {
 #define INT(name, value, lowest, highest) {#name, KIND_INT, offsetof(GfTraining, name), lowest, highest},
 #define NUMBER(name, value, lowest, highest) {#name, KIND_NUMBER, offsetof(GfTraining, name), lowest, highest},
+#define STEPS(name, value, lowest) {#name, KIND_STEPS, offsetof(GfTraining, name), lowest, 1e9},
 #define BOOL(name, value) {#name, KIND_BOOL, offsetof(GfTraining, name), 0, 0},
 #define STRATEGY(name, value) {#name, KIND_STRATEGY, offsetof(GfTraining, name), 0, 0},
 #define MAYBE(name) {#name, KIND_MAYBE, offsetof(GfTraining, name), 0, 0},
 #define WORD(name, value) {#name, KIND_WORD, offsetof(GfTraining, name), 0, 0},
-    GF_TRAINING_TABLE(INT, NUMBER, BOOL, STRATEGY, MAYBE, WORD, WORD)
+    GF_TRAINING_TABLE(INT, NUMBER, STEPS, BOOL, STRATEGY, MAYBE, WORD, WORD)
 #undef INT
 #undef NUMBER
+#undef STEPS
 #undef BOOL
 #undef STRATEGY
 #undef MAYBE
@@ -93,6 +96,18 @@ static GfStatus check_scheduler(const GfJson *doc, const cJSON *node, GfDiags *d
     return read_choice(doc, node, "lr_scheduler_type", words, COUNT(words), &index, diags);
 }
 
+static GfStatus read_steps(const GfJson *doc, const cJSON *node, const Row *row, double *out, GfDiags *diags)
+{
+    double value = 0;
+
+    GF_TRY(gf_json_as_number_in(doc, node, row->name, row->lowest, row->highest, &value, diags));
+    if (value > 1 && value != floor(value))
+        return gf_fail(diags, gf_json_loc(doc, node), GF_ERR_VALUE,
+                       "'%s' must be a whole number of steps or a share of them below 1, found %g", row->name, value);
+    *out = value;
+    return GF_OK;
+}
+
 static GfStatus read_value(GfTraining *t, const Row *row, const GfJson *doc, const cJSON *node, GfDiags *diags)
 {
     void *field = (char *)t + row->offset;
@@ -103,6 +118,8 @@ static GfStatus read_value(GfTraining *t, const Row *row, const GfJson *doc, con
                                  diags);
     case KIND_NUMBER:
         return gf_json_as_number_in(doc, node, row->name, row->lowest, row->highest, (double *)field, diags);
+    case KIND_STEPS:
+        return read_steps(doc, node, row, (double *)field, diags);
     case KIND_BOOL:
         return gf_json_as_bool(doc, node, NULL, (bool *)field, diags);
     case KIND_STRATEGY:
@@ -185,6 +202,24 @@ const char *gf_training_key(size_t index)
     return index < COUNT(rows) ? rows[index].name : NULL;
 }
 
+/* Shares have a millionth's precision here, as in TrainingArguments. */
+static bool is_multiple(double whole, double part)
+{
+    return whole >= 1 ? fmod(whole, part) == 0 : fmod(whole * 1e6, part * 1e6) == 0;
+}
+
+static GfStatus check_best_steps(const GfTraining *t, GfLoc loc, GfDiags *diags)
+{
+    if ((t->save_steps < 1) != (t->eval_steps < 1))
+        return gf_fail(diags, loc, GF_ERR_VALUE,
+                       "load_best_model_at_end needs save_steps and eval_steps both as steps or both as shares");
+    if (is_multiple(t->save_steps, t->eval_steps))
+        return GF_OK;
+    return gf_fail(diags, loc, GF_ERR_VALUE,
+                   "load_best_model_at_end needs save_steps, %g, to be a multiple of eval_steps, %g", t->save_steps,
+                   t->eval_steps);
+}
+
 /* The best model is one that was evaluated and saved: as TrainingArguments has it. */
 static GfStatus check_best(const GfTraining *t, GfLoc loc, GfDiags *diags)
 {
@@ -195,11 +230,7 @@ static GfStatus check_best(const GfTraining *t, GfLoc loc, GfDiags *diags)
     if (t->eval_strategy != t->save_strategy)
         return gf_fail(diags, loc, GF_ERR_VALUE,
                        "load_best_model_at_end needs the same eval_strategy and save_strategy");
-    if (t->eval_strategy == GF_STRATEGY_STEPS && t->save_steps % t->eval_steps != 0)
-        return gf_fail(diags, loc, GF_ERR_VALUE,
-                       "load_best_model_at_end needs save_steps, %lld, to be a multiple of eval_steps, %lld",
-                       (long long)t->save_steps, (long long)t->eval_steps);
-    return GF_OK;
+    return t->eval_strategy == GF_STRATEGY_STEPS ? check_best_steps(t, loc, diags) : GF_OK;
 }
 
 GfStatus gf_training_finish(GfTraining *t, GfLoc loc, GfDiags *diags)
@@ -221,6 +252,11 @@ GfStatus gf_training_finish(GfTraining *t, GfLoc loc, GfDiags *diags)
     return GF_OK;
 }
 
+int64_t gf_training_steps(double given, int64_t max_steps)
+{
+    return given < 1 ? (int64_t)ceil((double)max_steps * given) : (int64_t)given;
+}
+
 /* ---- as JSON ---- */
 
 static void print_value(GfText *text, Kind kind, const void *field)
@@ -233,6 +269,7 @@ static void print_value(GfText *text, Kind kind, const void *field)
         gf_text_add(text, "%lld", (long long)*(const int64_t *)field);
         return;
     case KIND_NUMBER:
+    case KIND_STEPS:
         gf_json_add_number(text, *(const double *)field);
         return;
     case KIND_BOOL:

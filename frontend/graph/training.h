@@ -16,10 +16,11 @@ typedef enum GfStrategy { GF_STRATEGY_NO, GF_STRATEGY_STEPS, GF_STRATEGY_EPOCH, 
 typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
 
 /* INT(name, default, lowest, highest)      NUMBER(name, default, lowest, highest)
+ * STEPS(name, default, lowest): a whole number, or, below 1, a share of all steps
  * BOOL(name, default)                      STRATEGY(name, default)
  * MAYBE(name)                              WORD(name, default)
  * PATH(name, default): relative to the working directory, as it is for outputs */
-#define GF_TRAINING_TABLE(INT, NUMBER, BOOL, STRATEGY, MAYBE, WORD, PATH)                                              \
+#define GF_TRAINING_TABLE(INT, NUMBER, STEPS, BOOL, STRATEGY, MAYBE, WORD, PATH)                                       \
     PATH(output_dir, "results")                                                                                        \
     PATH(logging_dir, "")                                                                                              \
     INT(per_device_train_batch_size, 8, 1, 65536)                                                                      \
@@ -30,7 +31,7 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     NUMBER(learning_rate, 5e-5, 0, 100)                                                                                \
     WORD(lr_scheduler_type, "linear")                                                                                  \
     NUMBER(warmup_ratio, 0, 0, 1)                                                                                      \
-    INT(warmup_steps, 0, 0, 1000000000)                                                                                \
+    STEPS(warmup_steps, 0, 0)                                                                                          \
     NUMBER(weight_decay, 0, 0, 100)                                                                                    \
     NUMBER(adam_beta1, 0.9, 0, 0.9999999)                                                                              \
     NUMBER(adam_beta2, 0.999, 0, 0.9999999)                                                                            \
@@ -39,12 +40,12 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     INT(seed, 42, 0, 4294967295)                                                                                       \
     INT(data_seed, -1, -1, 4294967295)                                                                                 \
     STRATEGY(eval_strategy, GF_STRATEGY_EPOCH)                                                                         \
-    INT(eval_steps, 500, 1, 1000000000)                                                                                \
+    STEPS(eval_steps, 500, 1e-9)                                                                                       \
     STRATEGY(save_strategy, GF_STRATEGY_EPOCH)                                                                         \
-    INT(save_steps, 500, 1, 1000000000)                                                                                \
+    STEPS(save_steps, 500, 1e-9)                                                                                       \
     INT(save_total_limit, 0, 0, 1000000)                                                                               \
     STRATEGY(logging_strategy, GF_STRATEGY_EPOCH)                                                                      \
-    INT(logging_steps, 500, 1, 1000000000)                                                                             \
+    STEPS(logging_steps, 500, 1e-9)                                                                                    \
     BOOL(logging_first_step, false)                                                                                    \
     WORD(metric_for_best_model, "")                                                                                    \
     MAYBE(greater_is_better)                                                                                           \
@@ -58,13 +59,15 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
 typedef struct GfTraining {
 #define INT(name, ...) int64_t name;
 #define NUMBER(name, ...) double name;
+#define STEPS(name, ...) double name;
 #define BOOL(name, ...) bool name;
 #define STRATEGY(name, ...) GfStrategy name;
 #define MAYBE(name) GfMaybe name;
 #define WORD(name, ...) const char *name;
-    GF_TRAINING_TABLE(INT, NUMBER, BOOL, STRATEGY, MAYBE, WORD, WORD)
+    GF_TRAINING_TABLE(INT, NUMBER, STEPS, BOOL, STRATEGY, MAYBE, WORD, WORD)
 #undef INT
 #undef NUMBER
+#undef STEPS
 #undef BOOL
 #undef STRATEGY
 #undef MAYBE
@@ -83,6 +86,9 @@ extern const GfTraining gf_training_defaults;
  * as the document.
  * Errors: GF_ERR_KEY unknown key (with a suggestion); GF_ERR_VALUE wrong type, out of range. */
 GfStatus gf_training_read(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags);
+
+/* Steps as the Trainer counts them: a share below 1 of all `max_steps`, rounded up, or as given. */
+int64_t gf_training_steps(double given, int64_t max_steps);
 
 /* Add the arguments as members of a JSON object: "output_dir": "results", ... "report_to": [] */
 void gf_training_print(GfText *text, const GfTraining *training, const char *separator);

@@ -50,7 +50,7 @@ static bool is_due(const GfHistory *h, const GfStepReport *r)
     if (r->step == 1 && t->logging_first_step)
         return true;
     if (t->logging_strategy == GF_STRATEGY_STEPS)
-        return r->step % t->logging_steps == 0;
+        return r->step % gf_training_steps(t->logging_steps, r->max_steps) == 0;
     return t->logging_strategy == GF_STRATEGY_EPOCH && (is_epoch_end(r->epoch, h->batches) || r->step == r->max_steps);
 }
 

@@ -34,9 +34,9 @@ GfStatus gf_schedule_kind(const char *text, GfLoc loc, GfScheduleKind *out, GfDi
     return status;
 }
 
-int64_t gf_schedule_warmup(int64_t steps, double ratio, int64_t total)
+int64_t gf_schedule_warmup(double steps, double ratio, int64_t total)
 {
-    return steps > 0 ? steps : (int64_t)ceil((double)total * ratio);
+    return steps >= 1 ? (int64_t)steps : (int64_t)ceil((double)total * (steps > 0 ? steps : ratio));
 }
 
 /* The share of base.  From the last planned step on that of the end: warm-up may be longer. */

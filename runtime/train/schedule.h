@@ -30,8 +30,9 @@ typedef struct GfSchedule {
 GfStatus gf_schedule_kind(const char *text, GfLoc loc, GfScheduleKind *out, GfDiags *diags);
 const char *gf_schedule_text(GfScheduleKind kind);
 
-/* Steps of warm-up as the Trainer counts them: `steps` if above 0, else ratio * total rounded up. */
-int64_t gf_schedule_warmup(int64_t steps, double ratio, int64_t total);
+/* Steps of warm-up as the Trainer counts them: `steps` if above 0, which below 1 is a ratio, too, else
+ * `ratio` * total rounded up. */
+int64_t gf_schedule_warmup(double steps, double ratio, int64_t total);
 
 /* The rate of optimizer step `step`, from 0 on.  From the last planned step on: that of the end.
  *

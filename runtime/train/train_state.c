@@ -128,12 +128,12 @@ static void add_state(GfText *text, const GfTrainer *t, const GfHistory *h)
     gf_text_add(text, "{\n");
     add_best(text, s);
     add_number(text, ",\n  ", "epoch", (double)s->epoch + (double)s->position / (double)t->batcher.batches);
-    add_number(text, ",\n  ", "eval_steps", (double)a->eval_steps);
+    add_number(text, ",\n  ", "eval_steps", (double)gf_training_steps(a->eval_steps, t->max_steps));
     add_number(text, ",\n  ", "global_step", (double)s->step);
-    add_number(text, ",\n  ", "logging_steps", (double)a->logging_steps);
+    add_number(text, ",\n  ", "logging_steps", (double)gf_training_steps(a->logging_steps, t->max_steps));
     add_number(text, ",\n  ", "max_steps", (double)t->max_steps);
     add_number(text, ",\n  ", "num_train_epochs", a->num_train_epochs);
-    add_number(text, ",\n  ", "save_steps", (double)a->save_steps);
+    add_number(text, ",\n  ", "save_steps", (double)gf_training_steps(a->save_steps, t->max_steps));
     add_number(text, ",\n  ", "train_batch_size", (double)t->batcher.batch_size);
     add_number(text, ",\n  ", "train_loss", s->step ? s->total_loss / (double)s->step : 0);
     add_number(text, ",\n  ", "train_runtime", s->seconds);

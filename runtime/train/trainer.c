@@ -254,13 +254,13 @@ static bool is_due(const GfTrainer *t, const GfTrainState *s, GfStrategy strateg
 static bool evaluation_is_due(const GfTrainer *t, const GfTrainState *s)
 {
     const GfTraining *a = t->options.training;
-    return t->options.validation && is_due(t, s, a->eval_strategy, a->eval_steps);
+    return t->options.validation && is_due(t, s, a->eval_strategy, gf_training_steps(a->eval_steps, t->max_steps));
 }
 
 static bool save_is_due(const GfTrainer *t, const GfTrainState *s)
 {
     const GfTraining *a = t->options.training;
-    return is_due(t, s, a->save_strategy, a->save_steps);
+    return is_due(t, s, a->save_strategy, gf_training_steps(a->save_steps, t->max_steps));
 }
 
 static bool is_interrupted(const GfTrainer *t)

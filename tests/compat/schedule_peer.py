@@ -45,6 +45,7 @@ CASES = [{"gradient_accumulation_steps": n, "lr_scheduler_type": s, "num_train_e
 CASES += [{"gradient_accumulation_steps": 2, "max_steps": STEPS, **more} for more in (
     {"lr_scheduler_type": "linear", "warmup_steps": 5},
     {"lr_scheduler_type": "cosine", "warmup_ratio": 0.13},  # 2.6 steps: 3
+    {"lr_scheduler_type": "cosine", "warmup_steps": 0.28},  # a share, too: 5.6 steps
     {"lr_scheduler_type": "linear", "warmup_ratio": 0.3, "weight_decay": 0.1},
     {"lr_scheduler_type": "linear", "max_grad_norm": 0.2},
     {"lr_scheduler_type": "linear", "max_grad_norm": 0.0},

@@ -167,7 +167,7 @@ static void set_training(Run *r)
     r->training = gf_training_defaults;
     r->training.learning_rate = r->test->golden.learning_rate;
     r->training.lr_scheduler_type = g->lr_scheduler_type;
-    r->training.warmup_steps = g->warmup_steps;
+    r->training.warmup_steps = (double)g->warmup_steps;
     r->training.weight_decay = g->weight_decay;
     r->training.max_grad_norm = g->max_grad_norm;
     r->training.gradient_accumulation_steps = g->gradient_accumulation_steps;

@@ -17,7 +17,7 @@ enum { BATCHES = 4, LOGS_MAX = 16 };
  * DefaultFlowCallback and Trainer have them. */
 static const struct Case {
     GfStrategy strategy;
-    int64_t every;
+    double every; /* below 1: a share of the steps, rounded up */
     bool first;
     int count;
     int64_t steps[LOGS_MAX];
@@ -28,6 +28,8 @@ static const struct Case {
     {GF_STRATEGY_STEPS, 3, false, 3, {3, 6, 9}, {2, 5, 8}},
     {GF_STRATEGY_STEPS, 3, true, 4, {1, 3, 6, 9}, {1, 2.5, 5, 8}},
     {GF_STRATEGY_STEPS, 1, true, 10, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
+    {GF_STRATEGY_STEPS, 0.21, false, 3, {3, 6, 9}, {2, 5, 8}},
+    {GF_STRATEGY_STEPS, 0.5, false, 2, {5, 10}, {3, 8}},
     {GF_STRATEGY_STEPS, 11, false, 0, {0}, {0}},
     {GF_STRATEGY_EPOCH, 3, false, 3, {4, 8, 10}, {2.5, 6.5, 9.5}},
     {GF_STRATEGY_EPOCH, 3, true, 4, {1, 4, 8, 10}, {1, 3, 6.5, 9.5}},

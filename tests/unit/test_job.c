@@ -152,6 +152,44 @@ static void variants_that_are_not_there_are_refused(void **state)
     assert_int_equal(try_set(f, "model.x", "3"), GF_ERR_VALUE);
 }
 
+/* Whole, or a share of all steps, as TrainingArguments and its Trainer take them. */
+static void steps_may_be_a_share(void **state)
+{
+    Fixture *f = *state;
+
+    assert_int_equal(try_set(f, "training.logging_steps", "0.1"), GF_OK);
+    assert_true(f->job.training.logging_steps == 0.1);
+    assert_int_equal(try_set(f, "training.warmup_steps", "0.05"), GF_OK);
+    assert_int_equal(try_set(f, "training.eval_steps", "2.5"), GF_ERR_VALUE);
+    assert_non_null(strstr(f->diags.last->message, "a whole number of steps or a share of them below 1, found 2.5"));
+    assert_int_equal(try_set(f, "training.save_steps", "0"), GF_ERR_VALUE);
+    assert_int_equal(try_set(f, "training.save_steps", "-1"), GF_ERR_VALUE);
+    assert_int_equal(gf_training_steps(0.1, 101), 11);
+    assert_int_equal(gf_training_steps(0.0001, 3), 1);
+    assert_int_equal(gf_training_steps(1, 3), 1);
+    assert_int_equal(gf_training_steps(500, 3), 500);
+}
+
+/* The best model needs every save to be evaluated. */
+static void shares_divide_as_steps_do(void **state)
+{
+    static const struct {
+        double save, eval;
+        GfStatus status;
+    } cases[] = {{0.3, 0.1, GF_OK},  {0.4, 0.2, GF_OK},         {0.3, 0.2, GF_ERR_VALUE},
+                 {1000, 500, GF_OK}, {1000, 300, GF_ERR_VALUE}, {500, 0.1, GF_ERR_VALUE}};
+    Fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        GfTraining t = gf_training_defaults;
+        t.eval_strategy = t.save_strategy = GF_STRATEGY_STEPS;
+        t.load_best_model_at_end = true;
+        t.save_steps = cases[i].save;
+        t.eval_steps = cases[i].eval;
+        assert_int_equal(gf_training_finish(&t, GF_NOWHERE, &f->diags), cases[i].status);
+    }
+}
+
 /* The job, the variant file, the variant in the job, --set: the last one wins. */
 static void the_last_word_wins(void **state)
 {
@@ -191,6 +229,8 @@ int main(void)
         TEST(settings_reach_every_key),
         TEST(variants_are_chosen_by_name_or_file),
         TEST(variants_that_are_not_there_are_refused),
+        TEST(steps_may_be_a_share),
+        TEST(shares_divide_as_steps_do),
         TEST(the_last_word_wins),
         TEST(the_demo_makes_its_data),
     };

@@ -154,6 +154,7 @@ static void warmup_ratio_rounds_up(void **state)
     assert_int_equal(gf_schedule_warmup(0, 0.1, 101), 11);
     assert_int_equal(gf_schedule_warmup(0, 0.1, 100), 10);
     assert_int_equal(gf_schedule_warmup(7, 0.1, 100), 7);
+    assert_int_equal(gf_schedule_warmup(0.25, 0.1, 101), 26);
     assert_int_equal(gf_schedule_warmup(0, 0, 100), 0);
 }
 
