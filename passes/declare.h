@@ -1,5 +1,4 @@
-/* declare.h -- inputs, params, states and outputs that passes add.  Internal
- * to passes/.
+/* declare.h -- inputs, params, states and outputs that passes add.
  *
  * Inputs go behind the leading inputs of the graph, params and states behind
  * its leading declarations, so that a step graph still opens with what the
@@ -8,7 +7,7 @@
 #ifndef GF_PASSES_DECLARE_H
 #define GF_PASSES_DECLARE_H
 
-#include "passes/passes.h"
+#include "passes/pass.h"
 
 /* The input called `name`, made if there is none.
  * Errors: GF_ERR_PASS the name is taken by something else or has another type. */

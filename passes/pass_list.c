@@ -9,6 +9,7 @@
 typedef struct Parser {
     const char *list;
     const char *at;
+    const GfPlugins *plugins;
     GfArena *arena;
     GfDiags *diags;
     GfPassCall *calls;
@@ -213,26 +214,24 @@ static GfStatus parse_options(Parser *p, GfPassCall *call)
 
 static GfStatus fail_unknown_pass(Parser *p, const char *place, const char *name)
 {
-    const char *names[GF_PASS_COUNT];
+    const char *closest = gf_pass_closest(p->plugins, name, p->arena);
 
-    for (int i = 0; i < GF_PASS_COUNT; i++)
-        names[i] = gf_pass_info((GfPassId)i)->text;
-    const char *closest = gf_closest(name, names, GF_PASS_COUNT);
     gf_fail(p->diags, loc_of(p, place), GF_ERR_PASS, "there is no pass '%s'", name);
     if (closest)
         gf_note(p->diags, "did you mean '%s'?", closest);
     return GF_ERR_PASS;
 }
 
-static bool find_pass(const char *name, GfPassCall *call)
+static bool find_pass(const Parser *p, const char *name, GfPassCall *call)
 {
-    for (int i = 0; i < GF_PASS_COUNT; i++) {
-        call->info = gf_pass_info((GfPassId)i);
-        call->run = gf_pass_function((GfPassId)i);
-        if (strcmp(call->info->text, name) == 0)
-            return true;
-    }
-    return false;
+    const GfPassRow *row = gf_pass_named(p->plugins, name);
+
+    if (!row)
+        return false;
+    call->info = &row->info;
+    call->run = row->run;
+    call->origin = gf_pass_origin(p->plugins, call->info);
+    return true;
 }
 
 /* The text from `begin` to here, without blanks behind it. */
@@ -254,7 +253,7 @@ static GfStatus parse_pass(Parser *p)
     peek(p);
     const char *place = p->at;
     GF_TRY(take_word(p, "the name of a pass", &name));
-    if (!find_pass(name, &call))
+    if (!find_pass(p, name, &call))
         return fail_unknown_pass(p, place, name);
     call.loc = loc_of(p, place);
     GF_TRY(parse_options(p, &call));
@@ -266,9 +265,10 @@ static GfStatus parse_pass(Parser *p)
     return GF_OK;
 }
 
-GfStatus gf_pass_list_parse(const char *list, GfArena *arena, GfPassCall **calls, size_t *count, GfDiags *diags)
+GfStatus gf_pass_list_parse(const char *list, const GfPlugins *plugins, GfArena *arena, GfPassCall **calls,
+                            size_t *count, GfDiags *diags)
 {
-    Parser p = {.list = list, .at = list, .arena = arena, .diags = diags};
+    Parser p = {.list = list, .at = list, .plugins = plugins, .arena = arena, .diags = diags};
 
     if (peek(&p)) {
         do {

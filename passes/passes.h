@@ -7,9 +7,7 @@
 #ifndef GF_PASSES_PASSES_H
 #define GF_PASSES_PASSES_H
 
-#include "ir/ir.h"
-#include "ir/match.h"
-#include "ir/target.h"
+#include "passes/pass.h"
 
 typedef enum GfPassId {
 #define GF_PASS(id, ...) GF_PASS_##id,
@@ -17,50 +15,44 @@ typedef enum GfPassId {
     GF_PASS_COUNT
 } GfPassId;
 
-/* What must hold of a graph before a pass runs. */
-enum {
-    GF_NEEDS_NOTHING = 0,
-    GF_NEEDS_LOSS = 1,    /* an output called "loss", f32[] */
-    GF_NEEDS_FORWARD = 2, /* no grads, no updates yet */
-    GF_NEEDS_GRADS = 4,   /* autodiff has run, adamw has not */
-    GF_NEEDS_UNFUSED = 8, /* no node has a kernel */
-    GF_NEEDS_FUSED = 16   /* every node that makes code has a kernel */
-};
-
-typedef struct GfPassInfo {
-    const char *text; /* "prune-frozen" */
-    uint32_t needs;
-    const char *options;  /* "r:i=8 targets:s=query" as attributes in ops.def */
-    const char *counters; /* "merged removed": names of cx->counts[0], [1] ... */
-    const char *meaning;
-} GfPassInfo;
-
-enum { GF_MAX_COUNTERS = 6 };
-
-/* What a running pass is given. */
-typedef struct GfPassCtx {
-    const GfPassInfo *info;
-    const GfTarget *target;
-    GfDiags *diags;
-    GfLoc loc;             /* of the pass in the list: for errors about its options */
-    GfArena *scratch;      /* freed after the pass */
-    const GfAttr *options; /* defaults filled in */
-    uint32_t option_count;
-    int64_t counts[GF_MAX_COUNTERS];
-    GfNode *last_declared; /* passes/declare.c: what it declared last; stays in the graph during the pass */
-} GfPassCtx;
-
-typedef GfStatus (*GfPassFn)(GfPassCtx *cx, GfGraph *g);
-
 #define GF_PASS(id, text, function, ...) GfStatus gf_pass_##function(GfPassCtx *cx, GfGraph *g);
 #include "passes/passes.def"
 
 const GfPassInfo *gf_pass_info(GfPassId id);
 GfPassFn gf_pass_function(GfPassId id);
 
-int64_t gf_option_i(const GfPassCtx *cx, const char *key);
-double gf_option_f(const GfPassCtx *cx, const char *key);
-const char *gf_option_s(const GfPassCtx *cx, const char *key); /* "" when not given */
+/* ---- passes from shared objects (plugins.c); graft_pass.h is what they are written with */
+
+typedef struct GfLoadedPass {
+    GfPassRow row;
+    const char *path; /* of the shared object */
+} GfLoadedPass;
+
+/* Closed after the graphs that its passes have worked on. */
+typedef struct GfPlugins {
+    GfArena arena;
+    GfLoadedPass **passes;
+    void **handles;
+    size_t pass_count, pass_room, handle_count, handle_room;
+} GfPlugins;
+
+void gf_plugins_init(GfPlugins *plugins, const GfAllocator *allocator);
+void gf_plugins_close(GfPlugins *plugins);
+
+/* Load the shared object and check all that it says of its passes.
+ * Errors: GF_ERR_IO    no such file, not a shared object, a symbol that is not there
+ *         GF_ERR_PASS  made for another graft, a row that is wrong, a name that is taken */
+GfStatus gf_plugins_load(GfPlugins *plugins, const char *path, GfDiags *diags);
+
+/* All passes: those of passes.def, then those of `plugins`, which may be NULL. */
+size_t gf_pass_count(const GfPlugins *plugins);
+const GfPassRow *gf_pass_at(const GfPlugins *plugins, size_t i);
+const GfPassRow *gf_pass_named(const GfPlugins *plugins, const char *text); /* NULL: there is none */
+const char *gf_pass_origin(const GfPlugins *plugins,
+                           const GfPassInfo *info); /* path of its object; NULL: graft's own */
+
+/* The closest name, for "did you mean"; NULL: none is close.  `arena` for scratch. */
+const char *gf_pass_closest(const GfPlugins *plugins, const char *text, GfArena *arena);
 
 /* What one pass of a pipeline did. */
 typedef struct GfPassReport {
@@ -73,7 +65,8 @@ typedef struct GfPassReport {
 } GfPassReport;
 
 typedef struct GfPipelineOptions {
-    const GfTarget *target; /* NULL: gf_target_any, a cautious default */
+    const GfTarget *target;   /* NULL: gf_target_any, a cautious default */
+    const GfPlugins *plugins; /* passes beside those of passes.def; NULL: none */
     /* Called after every pass; may print.  NULL: none. */
     void (*after)(void *self, const GfPassReport *report, const GfGraph *g);
     void *self;
@@ -82,7 +75,8 @@ typedef struct GfPipelineOptions {
 extern const GfTarget gf_target_any;
 
 /* The passes of `list` in order, in `arena`.  Errors: as of the list in gf_pipeline_run. */
-GfStatus gf_pipeline_passes(const char *list, GfArena *arena, const GfPassInfo ***out, size_t *count, GfDiags *diags);
+GfStatus gf_pipeline_passes(const char *list, const GfPlugins *plugins, GfArena *arena, const GfPassInfo ***out,
+                            size_t *count, GfDiags *diags);
 
 /* Run `list` over `g`.  Reports (one a pass, in `arena`) are optional.
  * Errors: GF_ERR_PASS unknown pass (with the closest name), unknown option or

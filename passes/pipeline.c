@@ -27,28 +27,7 @@ const GfTarget gf_target_any = {
     .rounded_products = true,
 };
 
-/* ---- the table ---------------------------------------------------------------- */
-
-static const GfPassInfo infos[GF_PASS_COUNT] = {
-#define GF_PASS(id, text, function, needs, options, counters, meaning)                                                 \
-    [GF_PASS_##id] = {text, needs, options, counters, meaning},
-#include "passes/passes.def"
-};
-
-static const GfPassFn functions[GF_PASS_COUNT] = {
-#define GF_PASS(id, text, function, ...) [GF_PASS_##id] = gf_pass_##function,
-#include "passes/passes.def"
-};
-
-const GfPassInfo *gf_pass_info(GfPassId id)
-{
-    return &infos[id];
-}
-
-GfPassFn gf_pass_function(GfPassId id)
-{
-    return functions[id];
-}
+/* ---- options ------------------------------------------------------------------ */
 
 static const GfAttr *find_option(const GfPassCtx *cx, const char *key)
 {
@@ -186,7 +165,12 @@ static GfStatus run_pass(GfGraph *g, const GfPassCall *call, const GfTarget *tar
     gf_arena_free(&scratch);
     memcpy(report->counts, cx.counts, sizeof report->counts);
     report->nodes_after = count_nodes(g);
-    return failed ? gf_fail_memory(diags) : status; /* whatever else it found may be wrong */
+    if (failed)
+        return gf_fail_memory(diags); /* whatever else it found may be wrong */
+    if (status != GF_OK && diags && !diags->first)
+        return gf_fail(diags, call->loc, GF_ERR_PASS, "the pass '%s' has failed and does not say why",
+                       call->info->text);
+    return status;
 }
 
 static GfStatus verify_after(const GfGraph *g, const GfPassCall *call, GfDiags *diags)
@@ -195,8 +179,8 @@ static GfStatus verify_after(const GfGraph *g, const GfPassCall *call, GfDiags *
 
     if (status == GF_OK || status == GF_ERR_MEMORY)
         return status;
-    return gf_fail(diags, call->loc, GF_ERR_VERIFY, "the pass '%s' has left a broken graph: this is a bug in graft",
-                   call->info->text);
+    return gf_fail(diags, call->loc, GF_ERR_VERIFY, "the pass '%s' has left a broken graph: this is a bug in %s",
+                   call->info->text, call->origin ? call->origin : "graft");
 }
 
 /* The printed graph before and after the current pass, each in an arena. */
@@ -247,11 +231,12 @@ static GfStatus run_calls(GfGraph *g, const GfPassCall *calls, size_t count, con
     return GF_OK;
 }
 
-GfStatus gf_pipeline_passes(const char *list, GfArena *arena, const GfPassInfo ***out, size_t *count, GfDiags *diags)
+GfStatus gf_pipeline_passes(const char *list, const GfPlugins *plugins, GfArena *arena, const GfPassInfo ***out,
+                            size_t *count, GfDiags *diags)
 {
     GfPassCall *calls;
 
-    GF_TRY(gf_pass_list_parse(list, arena, &calls, count, diags));
+    GF_TRY(gf_pass_list_parse(list, plugins, arena, &calls, count, diags));
     *out = GF_NEW_ARRAY(arena, const GfPassInfo *, *count);
     if (!*out)
         return gf_fail_memory(diags);
@@ -273,7 +258,7 @@ GfStatus gf_pipeline_run(GfGraph *g, const char *list, const GfPipelineOptions *
     gf_arena_init(&printed.arena[0], g->arena.allocator);
     gf_arena_init(&printed.arena[1], g->arena.allocator);
     GfArena *kept = arena ? arena : &own; /* reports and their text outlive the run */
-    GfStatus status = gf_pass_list_parse(list, kept, &calls, &count, diags);
+    GfStatus status = gf_pass_list_parse(list, options ? options->plugins : NULL, kept, &calls, &count, diags);
     if (status == GF_OK)
         made = GF_NEW_ARRAY(kept, GfPassReport, count);
     if (status == GF_OK && !made)

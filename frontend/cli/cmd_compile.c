@@ -13,6 +13,7 @@
 #include "frontend/cli/format.h"
 #include "frontend/cli/kernel_files.h"
 #include "frontend/cli/load_step.h"
+#include "frontend/cli/pass_options.h"
 #include "frontend/cli/pass_stats.h"
 #include "ir/kernel.h"
 #include "runtime/io/file.h"
@@ -33,6 +34,7 @@ static const GfOptionSpec option_specs[] = {
     {"features", "LIST", "of cuda:sm_90a: wgmma, for products rounded to bf16; off by default: see below"},
     {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
+    {"load-pass", "FILE.so", "passes of a shared object, for --passes; may be repeated"},
     {"stats", NULL, "print what each pass did"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
@@ -72,6 +74,7 @@ typedef struct Compile {
     GfArena *arena;
     GfDiags *diags;
     GfLoadedStep *step;
+    GfPlugins *plugins;
     const char *target, *features, *emit, *list; /* emit NULL: the summary; list: the passes */
     bool count_peft, to_folder;
     int64_t seqs, tokens;
@@ -182,7 +185,7 @@ static GfStatus run_passes(Compile *c)
                        .training = &step->training,
                        .tokens = c->tokens,
                        .seqs = c->seqs};
-    GfPipelineOptions pipeline = {0};
+    GfPipelineOptions pipeline = {.plugins = c->plugins};
 
     GF_TRY(find_target(c, &pipeline.target));
     GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));
@@ -428,6 +431,7 @@ static GfStatus compile(Compile *c)
     if (gf_compile_wants_job(c->o))
         return gf_compile_job(c->o, c->arena, c->diags);
     GF_TRY(read_options(c));
+    GF_TRY(gf_load_passes(c->o, c->plugins, c->diags));
     GF_TRY(gf_step_load(c->step, c->o->arguments[0], c->o, c->arena, c->diags));
     GF_TRY(run_passes(c));
     GF_TRY(add_output(c));
@@ -442,11 +446,14 @@ static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
     GfArena arena;
     GfLoadedStep step = {0};
+    GfPlugins plugins;
 
     gf_arena_init(&arena, NULL);
-    Compile c = {.o = o, .arena = &arena, .diags = diags, .step = &step, .out = {.arena = &arena}};
+    gf_plugins_init(&plugins, NULL);
+    Compile c = {.o = o, .arena = &arena, .diags = diags, .step = &step, .plugins = &plugins, .out = {.arena = &arena}};
     GfStatus status = compile(&c);
     gf_step_close(&step);
+    gf_plugins_close(&plugins);
     gf_arena_free(&arena);
     return status;
 }

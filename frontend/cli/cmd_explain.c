@@ -134,14 +134,14 @@ static GfStatus fail_word(const char *word, GfDiags *diags)
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
     const char *word = o->arguments[0];
-    GfPassId pass;
+    const GfPassRow *pass = gf_pass_named(NULL, word);
     GfOp op;
 
     if (explain_code(word))
         return GF_OK;
-    bool is_pass = gf_pass_find(word, &pass), is_op = gf_op_find(word, &op);
+    bool is_pass = pass != NULL, is_op = gf_op_find(word, &op);
     if (is_pass)
-        gf_describe_pass(pass, stdout);
+        gf_describe_pass(&pass->info, NULL, stdout);
     if (is_pass && is_op)
         putchar('\n');
     if (is_op)

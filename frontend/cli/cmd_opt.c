@@ -7,6 +7,7 @@
  */
 #include "frontend/cli/cli.h"
 #include "frontend/cli/options.h"
+#include "frontend/cli/pass_options.h"
 #include "frontend/cli/pass_stats.h"
 #include "runtime/io/file.h"
 
@@ -15,6 +16,7 @@
 
 static const GfOptionSpec options[] = {
     {"passes", "LIST", "run these, in order: \"cse,dce{params=1}\""},
+    {"load-pass", "FILE.so", "passes of a shared object, too; may be repeated"},
     {"print-after", "NAME|all|changed", "print the graph after a pass, after each, or after each that changed it"},
     {"stats", NULL, "print what each pass counted, nodes before and after, and time"},
 };
@@ -75,31 +77,26 @@ static void print_after(void *self, const GfPassReport *report, const GfGraph *g
     gf_arena_free(&arena);
 }
 
-static GfStatus check_name(const char *which, GfDiags *diags)
+static GfStatus check_name(const char *which, const GfPlugins *plugins, GfArena *arena, GfDiags *diags)
 {
-    const char *names[GF_PASS_COUNT + 2] = {"all", "changed"};
-
-    for (int i = 0; i < GF_PASS_COUNT; i++)
-        names[i + 2] = gf_pass_info((GfPassId)i)->text;
-    for (int i = 0; i < GF_PASS_COUNT + 2; i++) {
-        if (strcmp(names[i], which) == 0)
-            return GF_OK;
-    }
+    if (strcmp(which, "all") == 0 || strcmp(which, "changed") == 0 || gf_pass_named(plugins, which))
+        return GF_OK;
     GfStatus status = gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--print-after: '%s' is no pass", which);
-    const char *close = gf_closest(which, names, GF_PASS_COUNT + 2);
+    const char *close = gf_pass_closest(plugins, which, arena);
     gf_note(diags, "%s%s%s", close ? "did you mean '" : "'graft passes' lists them; 'all' and 'changed' work too",
             close ? close : "", close ? "'?" : "");
     return status;
 }
 
 /* A pass that does not run would print nothing. */
-static GfStatus check_runs(const char *which, const char *passes, GfArena *arena, GfDiags *diags)
+static GfStatus check_runs(const char *which, const char *passes, const GfPlugins *plugins, GfArena *arena,
+                           GfDiags *diags)
 {
     const GfPassInfo **run;
     size_t count;
     GfText names = {.arena = arena};
 
-    GF_TRY(gf_pipeline_passes(passes, arena, &run, &count, diags));
+    GF_TRY(gf_pipeline_passes(passes, plugins, arena, &run, &count, diags));
     for (size_t i = 0; i < count; i++) {
         if (strcmp(run[i]->text, which) == 0)
             return GF_OK;
@@ -110,27 +107,28 @@ static GfStatus check_runs(const char *which, const char *passes, GfArena *arena
     return GF_ERR_USAGE;
 }
 
-static GfStatus check_print_after(const char *which, const char *passes, GfArena *arena, GfDiags *diags)
+static GfStatus check_print_after(const char *which, const char *passes, const GfPlugins *plugins, GfArena *arena,
+                                  GfDiags *diags)
 {
-    GF_TRY(check_name(which, diags));
+    GF_TRY(check_name(which, plugins, arena, diags));
     if (strcmp(which, "all") == 0 || strcmp(which, "changed") == 0)
         return GF_OK;
-    return check_runs(which, passes, arena, diags);
+    return check_runs(which, passes, plugins, arena, diags);
 }
 
 /* ---- the command -------------------------------------------------------------------------- */
 
-static GfStatus transform(GfGraph *g, const GfOptions *o, const GfText *input, GfDiags *diags)
+static GfStatus transform(GfGraph *g, const GfOptions *o, const GfPlugins *plugins, const GfText *input, GfDiags *diags)
 {
     const char *passes = gf_options_value(o, "passes");
     After after = {.which = gf_options_value(o, "print-after")};
-    GfPipelineOptions pipeline = {.after = after.which ? print_after : NULL, .self = &after};
+    GfPipelineOptions pipeline = {.plugins = plugins, .after = after.which ? print_after : NULL, .self = &after};
     GfPassReport *reports = NULL;
     size_t count = 0;
     GfText output = {.arena = input->arena};
 
     if (after.which)
-        GF_TRY(check_print_after(after.which, passes ? passes : "", input->arena, diags));
+        GF_TRY(check_print_after(after.which, passes ? passes : "", plugins, input->arena, diags));
     GF_TRY(gf_pipeline_run(g, passes ? passes : "", &pipeline, input->arena, &reports, &count, diags));
     if (gf_options_has(o, "stats"))
         gf_print_pass_stats(reports, count, input->arena, stderr);
@@ -144,15 +142,16 @@ static GfStatus transform(GfGraph *g, const GfOptions *o, const GfText *input, G
     return GF_OK;
 }
 
-static GfStatus run_with(const GfOptions *o, GfArena *arena, GfDiags *diags)
+static GfStatus run_with(const GfOptions *o, GfPlugins *plugins, GfArena *arena, GfDiags *diags)
 {
     const char *path = o->arguments[0];
     GfText input = {.arena = arena};
     GfGraph *g;
 
+    GF_TRY(gf_load_passes(o, plugins, diags));
     GF_TRY(read_input(path, &input, diags));
     GF_TRY(gf_graph_parse(strcmp(path, "-") == 0 ? "stdin" : path, gf_text_str(&input), input.length, NULL, &g, diags));
-    GfStatus status = transform(g, o, &input, diags);
+    GfStatus status = transform(g, o, plugins, &input, diags);
     gf_graph_free(g);
     return status;
 }
@@ -160,9 +159,12 @@ static GfStatus run_with(const GfOptions *o, GfArena *arena, GfDiags *diags)
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
     GfArena arena;
+    GfPlugins plugins;
 
     gf_arena_init(&arena, NULL);
-    GfStatus status = run_with(o, &arena, diags);
+    gf_plugins_init(&plugins, NULL);
+    GfStatus status = run_with(o, &plugins, &arena, diags);
+    gf_plugins_close(&plugins);
     gf_arena_free(&arena);
     return status;
 }

@@ -2,12 +2,19 @@
 #include "frontend/cli/cli.h"
 #include "frontend/cli/describe.h"
 #include "frontend/cli/options.h"
+#include "frontend/cli/pass_options.h"
+
+static const GfOptionSpec options[] = {
+    {"load-pass", "FILE.so", "passes of a shared object, too; may be repeated"},
+};
 
 static const GfCommandSpec spec = {
     .name = "passes",
     .arguments = "[NAME]",
     .about = "Lists the passes with what they need, their options and counters, or describes one.",
     .most = 1,
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
 };
 
 /* The words of `needs`, in the order of a pipeline. */
@@ -23,35 +30,58 @@ static void print_needs(uint32_t needs)
     puts(needs ? "" : " nothing");
 }
 
-static void print_table(void)
+static void print_row(const GfPassInfo *info)
 {
-    for (int i = 0; i < GF_PASS_COUNT; i++) {
-        const GfPassInfo *info = gf_pass_info((GfPassId)i);
-        printf("%-14s  %s\n", info->text, info->meaning);
-        print_needs(info->needs);
-        if (*info->options)
-            printf("%-14s  options {%s}\n", "", info->options);
-        printf("%-14s  counts %s\n", "", info->counters);
+    printf("%-14s  %s\n", info->text, info->meaning);
+    print_needs(info->needs);
+    if (*info->options)
+        printf("%-14s  options {%s}\n", "", info->options);
+    printf("%-14s  counts %s\n", "", *info->counters ? info->counters : "nothing");
+}
+
+static void print_table(const GfPlugins *plugins)
+{
+    for (size_t i = 0; i < gf_pass_count(plugins); i++) {
+        const GfPassInfo *info = &gf_pass_at(plugins, i)->info;
+        const char *origin = gf_pass_origin(plugins, info);
+        print_row(info);
+        if (origin)
+            printf("%-14s  from %s\n", "", origin);
     }
     puts("\nIn braces: options with their types (i integer, f number, s string) and defaults.");
 }
 
+static GfStatus describe(const GfPlugins *plugins, const char *name, GfDiags *diags)
+{
+    const GfPassRow *row = gf_pass_named(plugins, name);
+    GfArena arena;
+
+    if (row) {
+        gf_describe_pass(&row->info, gf_pass_origin(plugins, &row->info), stdout);
+        return GF_OK;
+    }
+    gf_arena_init(&arena, NULL);
+    GfStatus status = gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "'%s' is no pass; 'graft passes' lists them", name);
+    const char *close = gf_pass_closest(plugins, name, &arena);
+    if (close)
+        gf_note(diags, "did you mean '%s'?", close);
+    gf_arena_free(&arena);
+    return status;
+}
+
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
-    const char *names[GF_PASS_COUNT];
-    GfPassId id;
+    GfPlugins plugins;
 
-    if (!o->argument_count) {
-        print_table();
-        return GF_OK;
-    }
-    if (gf_pass_find(o->arguments[0], &id)) {
-        gf_describe_pass(id, stdout);
-        return GF_OK;
-    }
-    for (int i = 0; i < GF_PASS_COUNT; i++)
-        names[i] = gf_pass_info((GfPassId)i)->text;
-    return gf_fail_unknown(diags, o->arguments[0], "pass; 'graft passes' lists them", names, GF_PASS_COUNT);
+    gf_plugins_init(&plugins, NULL);
+    GfStatus status = gf_load_passes(o, &plugins, diags);
+    if (status == GF_OK && o->argument_count)
+        status = describe(&plugins, o->arguments[0], diags);
+    else if (status == GF_OK)
+        print_table(&plugins);
+    fflush(stdout);
+    gf_plugins_close(&plugins);
+    return status;
 }
 
 int gf_cmd_passes(int argc, char **argv)

@@ -87,25 +87,14 @@ static const Bit pass_needs[] = {
     {GF_NEEDS_FUSED, "kernels: after 'fuse'"},
 };
 
-bool gf_pass_find(const char *text, GfPassId *id)
+void gf_describe_pass(const GfPassInfo *info, const char *origin, FILE *out)
 {
-    for (int i = 0; i < GF_PASS_COUNT; i++) {
-        if (strcmp(gf_pass_info((GfPassId)i)->text, text) == 0) {
-            *id = (GfPassId)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-void gf_describe_pass(GfPassId id, FILE *out)
-{
-    const GfPassInfo *info = gf_pass_info(id);
-
     fprintf(out, "pass %s\n\n  %s\n\n", info->text, info->meaning);
     print_bits("needs", info->needs, pass_needs, sizeof pass_needs / sizeof *pass_needs, out);
     gf_describe_schema(info->options, "options", out);
-    fprintf(out, "  %-10s  %s\n", "counts", info->counters);
+    fprintf(out, "  %-10s  %s\n", "counts", *info->counters ? info->counters : "nothing");
+    if (origin)
+        fprintf(out, "  %-10s  %s\n", "from", origin);
 }
 
 /* ---- errors ------------------------------------------------------------------------- */

@@ -8,10 +8,8 @@
 
 #include <stdio.h>
 
-bool gf_pass_find(const char *text, GfPassId *id);
-
 void gf_describe_op(GfOp op, FILE *out);
-void gf_describe_pass(GfPassId id, FILE *out);
+void gf_describe_pass(const GfPassInfo *info, const char *origin, FILE *out); /* origin NULL: graft's own */
 
 /* "p:f=0 key:i" as lines: name, type, default; nothing for "". */
 void gf_describe_schema(const char *schema, const char *title, FILE *out);

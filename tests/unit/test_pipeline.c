@@ -88,7 +88,7 @@ static GfPassCall *parse_one(Fixture *f, const char *list)
     GfPassCall *calls;
     size_t count;
 
-    assert_int_equal(gf_pass_list_parse(list, &f->arena, &calls, &count, &f->diags), GF_OK);
+    assert_int_equal(gf_pass_list_parse(list, NULL, &f->arena, &calls, &count, &f->diags), GF_OK);
     assert_int_equal(count, 1);
     return calls;
 }

@@ -1,0 +1,58 @@
+/* pass.h -- what a pass is: its row and what it is given when it runs.
+ *
+ * Passes of graft have their rows in passes.def; those of a shared object bring
+ * theirs along (graft_pass.h).  passes.h runs either.
+ */
+#ifndef GF_PASSES_PASS_H
+#define GF_PASSES_PASS_H
+
+#include "ir/ir.h"
+#include "ir/match.h"
+#include "ir/target.h"
+
+/* What must hold of a graph before a pass runs. */
+enum {
+    GF_NEEDS_NOTHING = 0,
+    GF_NEEDS_LOSS = 1,    /* an output called "loss", f32[] */
+    GF_NEEDS_FORWARD = 2, /* no grads, no updates yet */
+    GF_NEEDS_GRADS = 4,   /* autodiff has run, adamw has not */
+    GF_NEEDS_UNFUSED = 8, /* no node has a kernel */
+    GF_NEEDS_FUSED = 16   /* every node that makes code has a kernel */
+};
+
+typedef struct GfPassInfo {
+    const char *text; /* "prune-frozen" */
+    uint32_t needs;
+    const char *options;  /* "r:i=8 targets:s=query" as attributes in ops.def */
+    const char *counters; /* "merged removed": names of cx->counts[0], [1] ... */
+    const char *meaning;
+} GfPassInfo;
+
+enum { GF_MAX_COUNTERS = 6 };
+
+/* What a running pass is given. */
+typedef struct GfPassCtx {
+    const GfPassInfo *info;
+    const GfTarget *target;
+    GfDiags *diags;
+    GfLoc loc;             /* of the pass in the list: for errors about its options */
+    GfArena *scratch;      /* freed after the pass */
+    const GfAttr *options; /* defaults filled in */
+    uint32_t option_count;
+    int64_t counts[GF_MAX_COUNTERS];
+    GfNode *last_declared; /* passes/declare.c: what it declared last; stays in the graph during the pass */
+} GfPassCtx;
+
+/* Works on `g` in place.  Anything but GF_OK says why in cx->diags. */
+typedef GfStatus (*GfPassFn)(GfPassCtx *cx, GfGraph *g);
+
+typedef struct GfPassRow {
+    GfPassInfo info;
+    GfPassFn run;
+} GfPassRow;
+
+int64_t gf_option_i(const GfPassCtx *cx, const char *key);
+double gf_option_f(const GfPassCtx *cx, const char *key);
+const char *gf_option_s(const GfPassCtx *cx, const char *key); /* "" when not given */
+
+#endif
