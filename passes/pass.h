@@ -20,9 +20,16 @@ enum {
     GF_NEEDS_FUSED = 16   /* every node that makes code has a kernel */
 };
 
+/* What a pass changes by design.  A pass that changes nothing may add to a graph, and take
+ * away what is not an output, a gradient or an update; it may drop gradients. */
+enum {
+    GF_CHANGES_NOTHING = 0, /* outputs, gradients and updates have the values they had */
+    GF_CHANGES_VALUES = 1   /* other values are what it is for: rounding, leaving dropout out */
+};
+
 typedef struct GfPassInfo {
     const char *text; /* "prune-frozen" */
-    uint32_t needs;
+    uint32_t needs, changes;
     const char *options;  /* "r:i=8 targets:s=query" as attributes in ops.def */
     const char *counters; /* "merged removed": names of cx->counts[0], [1] ... */
     const char *meaning;

@@ -70,6 +70,7 @@ typedef struct GfPipelineOptions {
     /* Called after every pass; may print.  NULL: none. */
     void (*after)(void *self, const GfPassReport *report, const GfGraph *g);
     void *self;
+    bool check_values; /* evaluate a small instance before and after each pass: check.h */
 } GfPipelineOptions;
 
 extern const GfTarget gf_target_any;
@@ -81,7 +82,7 @@ GfStatus gf_pipeline_passes(const char *list, const GfPlugins *plugins, GfArena 
 /* Run `list` over `g`.  Reports (one a pass, in `arena`) are optional.
  * Errors: GF_ERR_PASS unknown pass (with the closest name), unknown option or
  * malformed list, a need that does not hold; GF_ERR_VERIFY names the pass that
- * broke the graph; whatever a pass reports. */
+ * broke the graph, or changed values by mistake; whatever a pass reports. */
 GfStatus gf_pipeline_run(GfGraph *g, const char *list, const GfPipelineOptions *options, GfArena *arena,
                          GfPassReport **reports, size_t *report_count, GfDiags *diags);
 

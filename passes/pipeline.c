@@ -4,13 +4,15 @@
  *   1. check that what its row in passes.def needs holds of the graph
  *   2. run it with a scratch arena of its own, and time it
  *   3. verify the graph: a pass that breaks it is named
- *   4. report what it counted; call the `after` hook
+ *   4. where the options ask for it, run it over a small instance and evaluate that
+ *   5. report what it counted; call the `after` hook
  *
  * Tests: tests/unit/test_pipeline.c, and every golden test runs through here.
  */
 #include "passes/passes.h"
 
-#include "passes/pass_list.h"
+#include "ir/shrink.h"
+#include "passes/check.h"
 
 #include <string.h>
 #include <time.h>
@@ -143,9 +145,8 @@ static uint32_t count_nodes(const GfGraph *g)
     return count;
 }
 
-/* Run one pass and fill in its report, all but `changed`. */
-static GfStatus run_pass(GfGraph *g, const GfPassCall *call, const GfTarget *target, GfPassReport *report,
-                         GfDiags *diags)
+GfStatus gf_pass_run(GfGraph *g, const GfPassCall *call, const GfTarget *target, int64_t counts[GF_MAX_COUNTERS],
+                     GfDiags *diags)
 {
     GfArena scratch;
     GfPassCtx cx = {.info = call->info,
@@ -156,20 +157,28 @@ static GfStatus run_pass(GfGraph *g, const GfPassCall *call, const GfTarget *tar
                     .options = call->options,
                     .option_count = call->option_count};
 
-    *report = (GfPassReport){.text = call->text, .info = call->info, .nodes_before = count_nodes(g)};
     gf_arena_init(&scratch, g->arena.allocator);
-    double begin = now();
     GfStatus status = call->run(&cx, g);
-    report->seconds = now() - begin;
     bool failed = scratch.failed || g->arena.failed;
     gf_arena_free(&scratch);
-    memcpy(report->counts, cx.counts, sizeof report->counts);
-    report->nodes_after = count_nodes(g);
+    memcpy(counts, cx.counts, sizeof cx.counts);
     if (failed)
         return gf_fail_memory(diags); /* whatever else it found may be wrong */
     if (status != GF_OK && diags && !diags->first)
         return gf_fail(diags, call->loc, GF_ERR_PASS, "the pass '%s' has failed and does not say why",
                        call->info->text);
+    return status;
+}
+
+/* Run one pass and fill in its report, all but `changed`. */
+static GfStatus run_pass(GfGraph *g, const GfPassCall *call, const GfTarget *target, GfPassReport *report,
+                         GfDiags *diags)
+{
+    *report = (GfPassReport){.text = call->text, .info = call->info, .nodes_before = count_nodes(g)};
+    double begin = now();
+    GfStatus status = gf_pass_run(g, call, target, report->counts, diags);
+    report->seconds = now() - begin;
+    report->nodes_after = count_nodes(g);
     return status;
 }
 
@@ -213,21 +222,34 @@ static GfStatus call_after(const GfPipelineOptions *options, Printed *printed, G
     return GF_OK;
 }
 
-static GfStatus run_calls(GfGraph *g, const GfPassCall *calls, size_t count, const GfPipelineOptions *options,
-                          Printed *printed, GfPassReport *reports, GfDiags *diags)
-{
-    const GfTarget *target = options && options->target ? options->target : &gf_target_any;
-    bool hooked = options && options->after;
+/* What a run works on. */
+typedef struct Run {
+    GfGraph *g;
+    GfGraph *small; /* what is evaluated beside it; NULL: nothing is */
+    const GfPipelineOptions *options;
+    const GfTarget *target;
+    Printed printed;
+    GfDiags *diags;
+} Run;
 
-    if (hooked)
-        GF_TRY(print_into(printed, 0, g, diags));
-    for (size_t i = 0; i < count; i++) {
-        GF_TRY(check_needs(&calls[i], g, diags));
-        GF_TRY(run_pass(g, &calls[i], target, &reports[i], diags));
-        GF_TRY(verify_after(g, &calls[i], diags));
-        if (hooked)
-            GF_TRY(call_after(options, printed, &reports[i], g, diags));
-    }
+static GfStatus run_call(Run *r, const GfPassCall *call, GfPassReport *report)
+{
+    GF_TRY(check_needs(call, r->g, r->diags));
+    GF_TRY(run_pass(r->g, call, r->target, report, r->diags));
+    GF_TRY(verify_after(r->g, call, r->diags));
+    if (r->small)
+        GF_TRY(gf_check_pass(r->small, call, r->target, r->diags));
+    return r->options->after ? call_after(r->options, &r->printed, report, r->g, r->diags) : GF_OK;
+}
+
+static GfStatus run_calls(Run *r, const GfPassCall *calls, size_t count, GfPassReport *reports)
+{
+    if (r->options->check_values)
+        GF_TRY(gf_shrink(r->g, r->g->arena.allocator, &r->small, r->diags));
+    if (r->options->after)
+        GF_TRY(print_into(&r->printed, 0, r->g, r->diags));
+    for (size_t i = 0; i < count; i++)
+        GF_TRY(run_call(r, &calls[i], &reports[i]));
     return GF_OK;
 }
 
@@ -245,32 +267,37 @@ GfStatus gf_pipeline_passes(const char *list, const GfPlugins *plugins, GfArena 
     return GF_OK;
 }
 
+static GfStatus run_list(Run *r, const char *list, GfArena *kept, GfPassReport **reports, size_t *count)
+{
+    GfPassCall *calls = NULL;
+
+    GF_TRY(gf_pass_list_parse(list, r->options->plugins, kept, &calls, count, r->diags));
+    *reports = GF_NEW_ARRAY(kept, GfPassReport, *count);
+    return *reports ? run_calls(r, calls, *count, *reports) : gf_fail_memory(r->diags);
+}
+
 GfStatus gf_pipeline_run(GfGraph *g, const char *list, const GfPipelineOptions *options, GfArena *arena,
                          GfPassReport **reports, size_t *report_count, GfDiags *diags)
 {
+    static const GfPipelineOptions defaults = {0};
+    Run r = {.g = g, .options = options ? options : &defaults, .diags = diags};
     GfArena own;
-    Printed printed = {0};
-    GfPassCall *calls = NULL;
     GfPassReport *made = NULL;
     size_t count = 0;
 
+    r.target = r.options->target ? r.options->target : &gf_target_any;
     gf_arena_init(&own, g->arena.allocator);
-    gf_arena_init(&printed.arena[0], g->arena.allocator);
-    gf_arena_init(&printed.arena[1], g->arena.allocator);
-    GfArena *kept = arena ? arena : &own; /* reports and their text outlive the run */
-    GfStatus status = gf_pass_list_parse(list, options ? options->plugins : NULL, kept, &calls, &count, diags);
-    if (status == GF_OK)
-        made = GF_NEW_ARRAY(kept, GfPassReport, count);
-    if (status == GF_OK && !made)
-        status = gf_fail_memory(diags);
-    if (status == GF_OK)
-        status = run_calls(g, calls, count, options, &printed, made, diags);
+    gf_arena_init(&r.printed.arena[0], g->arena.allocator);
+    gf_arena_init(&r.printed.arena[1], g->arena.allocator);
+    /* reports and their text outlive the run */
+    GfStatus status = run_list(&r, list, arena ? arena : &own, &made, &count);
     if (status == GF_OK && reports && arena) {
         *reports = made;
         *report_count = count;
     }
-    gf_arena_free(&printed.arena[0]);
-    gf_arena_free(&printed.arena[1]);
+    gf_graph_free(r.small);
+    gf_arena_free(&r.printed.arena[0]);
+    gf_arena_free(&r.printed.arena[1]);
     gf_arena_free(&own);
     return status;
 }

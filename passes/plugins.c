@@ -26,8 +26,8 @@ enum { PASSES_MAX = 256, NAME_MAX_LENGTH = 63 };
 /* ---- the table of graft's own --------------------------------------------------- */
 
 static const GfPassRow rows[GF_PASS_COUNT] = {
-#define GF_PASS(id, text, function, needs, options, counters, meaning)                                                 \
-    [GF_PASS_##id] = {{text, needs, options, counters, meaning}, gf_pass_##function},
+#define GF_PASS(id, text, function, needs, changes, options, counters, meaning)                                        \
+    [GF_PASS_##id] = {{text, needs, changes, options, counters, meaning}, gf_pass_##function},
 #include "passes/passes.def"
 };
 
@@ -202,6 +202,9 @@ static GfStatus check_row(const Loading *l, uint32_t index, const GfPassRow *row
     if (row->info.needs & ~known)
         return FAIL_OBJECT(l, GF_ERR_PASS, "'%s' needs what graft does not know: %#x", row->info.text,
                            row->info.needs & ~known);
+    if (row->info.changes & ~(uint32_t)GF_CHANGES_VALUES)
+        return FAIL_OBJECT(l, GF_ERR_PASS, "'%s' changes what graft does not know: %#x", row->info.text,
+                           row->info.changes);
     GF_TRY(check_options(l, &row->info));
     return check_counters(l, &row->info);
 }

@@ -35,6 +35,7 @@ static const GfOptionSpec option_specs[] = {
     {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     {"load-pass", "FILE.so", "passes of a shared object, for --passes; may be repeated"},
+    {"check-each", NULL, "evaluate a small instance of the graph before and after each pass: same values?"},
     {"stats", NULL, "print what each pass did"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
@@ -185,7 +186,7 @@ static GfStatus run_passes(Compile *c)
                        .training = &step->training,
                        .tokens = c->tokens,
                        .seqs = c->seqs};
-    GfPipelineOptions pipeline = {.plugins = c->plugins};
+    GfPipelineOptions pipeline = {.plugins = c->plugins, .check_values = gf_options_has(c->o, "check-each")};
 
     GF_TRY(find_target(c, &pipeline.target));
     GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));

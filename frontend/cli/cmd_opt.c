@@ -17,6 +17,7 @@
 static const GfOptionSpec options[] = {
     {"passes", "LIST", "run these, in order: \"cse,dce{params=1}\""},
     {"load-pass", "FILE.so", "passes of a shared object, too; may be repeated"},
+    {"check-each", NULL, "evaluate a small instance of the graph before and after each pass: same values?"},
     {"print-after", "NAME|all|changed", "print the graph after a pass, after each, or after each that changed it"},
     {"stats", NULL, "print what each pass counted, nodes before and after, and time"},
 };
@@ -122,7 +123,10 @@ static GfStatus transform(GfGraph *g, const GfOptions *o, const GfPlugins *plugi
 {
     const char *passes = gf_options_value(o, "passes");
     After after = {.which = gf_options_value(o, "print-after")};
-    GfPipelineOptions pipeline = {.plugins = plugins, .after = after.which ? print_after : NULL, .self = &after};
+    GfPipelineOptions pipeline = {.plugins = plugins,
+                                  .check_values = gf_options_has(o, "check-each"),
+                                  .after = after.which ? print_after : NULL,
+                                  .self = &after};
     GfPassReport *reports = NULL;
     size_t count = 0;
     GfText output = {.arena = input->arena};

@@ -34,6 +34,8 @@ static void print_row(const GfPassInfo *info)
 {
     printf("%-14s  %s\n", info->text, info->meaning);
     print_needs(info->needs);
+    if (info->changes & GF_CHANGES_VALUES)
+        printf("%-14s  changes values by design\n", "");
     if (*info->options)
         printf("%-14s  options {%s}\n", "", info->options);
     printf("%-14s  counts %s\n", "", *info->counters ? info->counters : "nothing");

@@ -91,6 +91,8 @@ void gf_describe_pass(const GfPassInfo *info, const char *origin, FILE *out)
 {
     fprintf(out, "pass %s\n\n  %s\n\n", info->text, info->meaning);
     print_bits("needs", info->needs, pass_needs, sizeof pass_needs / sizeof *pass_needs, out);
+    if (info->changes & GF_CHANGES_VALUES)
+        fprintf(out, "  %-10s  values, by design: --check-each does not compare them\n", "changes");
     gf_describe_schema(info->options, "options", out);
     fprintf(out, "  %-10s  %s\n", "counts", *info->counters ? info->counters : "nothing");
     if (origin)

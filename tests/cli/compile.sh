@@ -66,6 +66,9 @@ expect 0 out "trainable params: 443,906 || all params: 109,926,146 || trainable%
 expect 0 out "dropout=0.1},dce" compile "$bert" --variant "$lora" --passes=dce
 expect 0 out "dropout=0.1}" compile "$bert" --variant "$lora" --passes ""
 expect 0 out "graph @step(tokens<=16, seqs<=16)" compile "$bert" $small --tokens 16 --emit ir
+for variant in full lora; do
+    expect 0 out "kernels" compile "$bert" --variant "$models/variants/$variant.json" $small --check-each
+done
 expect 0 out "behind those of the variant" compile --help
 expect 0 out "109,483,778 of 109,483,778 parameters train" inspect "$bert"
 expect 0 out "peft keeps the original head" compile --help

@@ -56,6 +56,8 @@ expect 0 err "// after dce (no change)" opt "$folder/loose.gir" --passes=dce --p
 expect 0 out "return y = %y, z = %y" opt "$folder/loose.gir" --passes cse
 expect 0 out "prune-frozen" passes
 expect 0 out "max_grad_norm: number, default 0" passes adamw
+expect 0 out "changes values by design" passes
+expect 0 out "--check-each does not compare them" passes precision
 expect 2 err "did you mean 'cse'?" passes cce
 expect 0 out "layer_norm_grad" ops
 expect 0 out "eps: number, must be given" ops layer_norm

@@ -5,7 +5,6 @@
  *   // what it shows
  *   // passes: cse,dce             none: only parsing and printing
  *   // counters: merged=1          or cse.merged=1; summed over the passes
- *   // values: change              the passes change results by design
  *   // target: joins launches     with this ability; the default has none
  *   // sizes: tokens=7 seqs=3      the default; other symbols are 5
  *   graph @before(...) {
@@ -19,8 +18,8 @@
  * Without `expect:` the graph must come out as it went in.  Checked are the text,
  * the counters, that each text is what printing its graph gives (the first only
  * if there are passes), and that the evaluator gives the same outputs, gradients
- * and updates before and after.  Data is random: normal, positive in states, scalars
- * and whatever has "positive" in its name, valid where it is used as an index.
+ * and updates before and after (ir/same.h), unless passes.def says of a pass that it
+ * changes values.
  *
  * A case that must fail has `// error: GF0203 part of the message` behind the
  * line of the error, `// error at 7: ...` in the header when no comment can stand
@@ -38,7 +37,7 @@ typedef struct GoldenCase {
     const char *passes;   /* "" when none */
     const char *counters; /* "" when none */
     const char *sizes;    /* "" when none */
-    bool values_change, joins_launches;
+    bool joins_launches;
     const char *input;  /* the text of the graph */
     const char *padded; /* the same after as many newlines as there are lines before it */
     const char *expect; /* NULL: as the input */
@@ -50,8 +49,7 @@ typedef struct GoldenCase {
 /* The cases of a file's text, in `arena`; NULL when memory ran out. */
 GoldenCase *golden_split(GfArena *arena, const char *file, const char *text, size_t *count);
 
-/* Evaluate both graphs on the same random inputs and compare what both give.
- * False with a message on stdout when something differs. */
+/* gf_same_values; false with a message on stdout when something differs. */
 bool golden_same_values(const GoldenCase *c, const GfGraph *before, const GfGraph *after);
 
 /* Says which case failed and why, on stdout; always false. */

@@ -52,8 +52,6 @@ static void read_header_line(GfArena *arena, GoldenCase *c, const char *line)
         c->sizes = rest_of_line(arena, line, "// sizes:");
     else if (starts_with(line, "// target: joins launches"))
         c->joins_launches = true;
-    else if (starts_with(line, "// values: change"))
-        c->values_change = true;
     else if (starts_with(line, "// error:"))
         set_error(arena, c, rest_of_line(arena, line, "// error:"), 0);
     else if (starts_with(line, "// error at ")) {

@@ -61,6 +61,7 @@ const GfPassObject *graft_pass_object(void)
     object.count = IS("no-count") ? 0 : IS("many") ? 100000 : 1;
     row.run = IS("no-function") ? NULL : IS("silent") ? silent : IS("breaks") ? breaks : IS("lies") ? lies : fine;
     row.info.needs = IS("needs") ? 1u << 30 : 0;
+    row.info.changes = IS("changes") ? 6 : 0;
     row.info.text = IS("no-name")      ? NULL
                     : IS("name")       ? "no name"
                     : IS("empty-name") ? ""

@@ -87,6 +87,7 @@ expect_broken empty-name "pass 0 has no name"
 expect_broken clash "there is a pass 'cse' already, in graft itself"
 expect_broken no-function "'mine' has no function"
 expect_broken needs "'mine' needs what graft does not know: 0x40000000"
+expect_broken changes "'mine' changes what graft does not know: 0x6"
 expect_broken counters "'mine' has 7 counters; there can be 6"
 expect_broken counter "'b=c' is no name of a counter"
 expect_broken option-kind "'m:x' is no option"
@@ -100,6 +101,26 @@ expect_broken option-twice "'mine' has the option 'n' twice"
 BROKEN=silent expect 1 err "the pass 'mine' has failed and does not say why" opt g.gir --load-pass ./broken.so --passes=mine
 BROKEN=breaks expect 1 err "the pass 'mine' has left a broken graph: this is a bug in ./broken.so" \
     opt g.gir --load-pass ./broken.so --passes=mine
+BROKEN=lies expect 1 err "g.gir:5:3: error GF0201: the output 'z' differs by 1 of its norm" \
+    opt g.gir --load-pass ./broken.so --passes=mine --check-each
+BROKEN=lies expect 1 err "the pass 'mine' changes values: this is a bug in ./broken.so" \
+    opt g.gir --load-pass ./broken.so --passes=cse,mine,dce --check-each
+BROKEN=lies expect 0 out "%1 = scale %y {by = 2.0}" opt g.gir --load-pass ./broken.so --passes=mine
+expect 0 out "return z = %z, tap.y = %y" opt g.gir --load-pass ./example.so '--passes=tap{values=y},dce' --check-each
+
+# A pass finds every function that the header declares: a C file that names them all loads.
+{
+    echo '#include <graft_pass.h>'
+    echo 'void *const all[] = {'
+    sed -e '/^static inline/d' -n -e 's/^[A-Za-z].*[ *]\(gf_[a-z0-9_]*\)(.*/    (void *)\1,/p' "$prefix/include/graft_pass.h"
+    echo '};'
+    echo 'static GfStatus run(GfPassCtx *cx, GfGraph *g) { (void)cx, (void)g; return GF_OK; }'
+    echo 'static const GfPassRow rows[] = {{{.text = "all"}, run}};'
+    echo 'GF_EXPORT_PASSES(rows)'
+} >all.c
+[ "$(grep -c '(void \*)gf_' all.c)" -gt 80 ] || { echo "the header declares few functions"; failed=$((failed + 1)); }
+"${CC:-cc}" -shared -fPIC -I"$prefix/include" all.c -o all.so || failed=$((failed + 1))
+expect 0 out "from ./all.so" passes --load-pass ./all.so
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
