@@ -60,6 +60,7 @@ typedef struct GfPassReport {
     const GfPassInfo *info;
     int64_t counts[GF_MAX_COUNTERS];
     double seconds;
+    double verify_seconds, check_seconds; /* beside the pass: invariants; text and values */
     uint32_t nodes_before, nodes_after;
     bool changed; /* the printed graph differs; known only if an `after` hook is set */
 } GfPassReport;
@@ -67,9 +68,11 @@ typedef struct GfPassReport {
 typedef struct GfPipelineOptions {
     const GfTarget *target;   /* NULL: gf_target_any, a cautious default */
     const GfPlugins *plugins; /* passes beside those of passes.def; NULL: none */
-    /* Called after every pass; may print.  NULL: none. */
+    /* Called before and after every pass; may print.  NULL: none.  `text` as in the report. */
+    void (*before)(void *self, const char *text, const GfPassInfo *info, const GfGraph *g);
     void (*after)(void *self, const GfPassReport *report, const GfGraph *g);
     void *self;
+    bool check_text;   /* after each pass the text of the graph reads back as itself */
     bool check_values; /* evaluate a small instance before and after each pass: check.h */
 } GfPipelineOptions;
 

@@ -4,8 +4,9 @@
  *   1. check that what its row in passes.def needs holds of the graph
  *   2. run it with a scratch arena of its own, and time it
  *   3. verify the graph: a pass that breaks it is named
- *   4. where the options ask for it, run it over a small instance and evaluate that
- *   5. report what it counted; call the `after` hook
+ *   4. where the options ask for it: the text reads back; a small instance of the graph
+ *      computes what it did
+ *   5. report what it counted; call the `after` hook; `before` is called before 2
  *
  * Tests: tests/unit/test_pipeline.c, and every golden test runs through here.
  */
@@ -232,13 +233,24 @@ typedef struct Run {
     GfDiags *diags;
 } Run;
 
+static GfStatus check_each(Run *r, const GfPassCall *call)
+{
+    if (r->options->check_text)
+        GF_TRY(gf_check_text(r->g, call, r->diags));
+    return r->small ? gf_check_pass(r->small, call, r->target, r->diags) : GF_OK;
+}
+
 static GfStatus run_call(Run *r, const GfPassCall *call, GfPassReport *report)
 {
     GF_TRY(check_needs(call, r->g, r->diags));
+    if (r->options->before)
+        r->options->before(r->options->self, call->text, call->info, r->g);
     GF_TRY(run_pass(r->g, call, r->target, report, r->diags));
+    double begin = now();
     GF_TRY(verify_after(r->g, call, r->diags));
-    if (r->small)
-        GF_TRY(gf_check_pass(r->small, call, r->target, r->diags));
+    report->verify_seconds = now() - begin;
+    GF_TRY(check_each(r, call));
+    report->check_seconds = now() - begin - report->verify_seconds;
     return r->options->after ? call_after(r->options, &r->printed, report, r->g, r->diags) : GF_OK;
 }
 

@@ -34,8 +34,7 @@ static const GfOptionSpec option_specs[] = {
     {"features", "LIST", "of cuda:sm_90a: wgmma, for products rounded to bf16; off by default: see below"},
     {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
-    {"load-pass", "FILE.so", "passes of a shared object, for --passes; may be repeated"},
-    {"check-each", NULL, "evaluate a small instance of the graph before and after each pass: same values?"},
+    GF_PASS_OPTIONS,
     {"stats", NULL, "print what each pass did"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
@@ -174,6 +173,9 @@ static const char *pass_list(const Compile *c, const GfRecipe *recipe)
 
     if (!passes)
         return gf_recipe_train(recipe, c->arena);
+    passes = gf_expand_passes(passes, c->arena);
+    if (!passes)
+        return NULL;
     gf_variant_passes(recipe->variant, &list);
     bool comma = list.length && !*passes; /* with nothing behind it */
     return gf_arena_printf(c->arena, "%.*s%s", (int)list.length - comma, gf_text_str(&list), passes);
@@ -186,13 +188,14 @@ static GfStatus run_passes(Compile *c)
                        .training = &step->training,
                        .tokens = c->tokens,
                        .seqs = c->seqs};
-    GfPipelineOptions pipeline = {.plugins = c->plugins, .check_values = gf_options_has(c->o, "check-each")};
+    GfPipelineOptions pipeline = {.plugins = c->plugins};
 
     GF_TRY(find_target(c, &pipeline.target));
     GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));
     c->list = pass_list(c, &recipe);
     if (!c->list)
         return gf_fail_memory(c->diags);
+    GF_TRY(gf_pass_options_read(c->o, c->list, &pipeline, c->arena, c->diags));
     c->model_ids = gf_graph_ids(step->model.graph);
     step->model.graph->name = "step";
     return gf_pipeline_run(step->model.graph, c->list, &pipeline, c->arena, &c->reports, &c->report_count, c->diags);
@@ -437,9 +440,11 @@ static GfStatus compile(Compile *c)
     GF_TRY(run_passes(c));
     GF_TRY(add_output(c));
     GF_TRY(write_output(c));
+    FILE *out = c->emit && !gf_options_has(c->o, "o") ? stderr : stdout;
     if (gf_options_has(c->o, "stats"))
-        gf_print_pass_stats(c->reports, c->report_count, c->arena,
-                            c->emit && !gf_options_has(c->o, "o") ? stderr : stdout);
+        gf_print_pass_stats(c->reports, c->report_count, c->arena, out);
+    if (gf_options_has(c->o, "time-passes"))
+        gf_print_pass_times(c->reports, c->report_count, out);
     return GF_OK;
 }
 

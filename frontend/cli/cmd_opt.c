@@ -16,17 +16,18 @@
 
 static const GfOptionSpec options[] = {
     {"passes", "LIST", "run these, in order: \"cse,dce{params=1}\""},
-    {"load-pass", "FILE.so", "passes of a shared object, too; may be repeated"},
-    {"check-each", NULL, "evaluate a small instance of the graph before and after each pass: same values?"},
-    {"print-after", "NAME|all|changed", "print the graph after a pass, after each, or after each that changed it"},
+    GF_PASS_OPTIONS,
     {"stats", NULL, "print what each pass counted, nodes before and after, and time"},
+    {"o", "FILE", "write to a file instead of standard output"},
 };
 
 static const GfCommandSpec spec = {
     .name = "opt",
     .arguments = "FILE.gir|-",
     .about = "Runs passes over text IR; the result goes to standard output, all else to standard error.",
-    .more = "'graft passes' lists the passes.  Without passes the text stays as it is.\n",
+    .more = "'graft passes' lists the passes.  Without passes the text stays as it is.  @train, @accumulate\n"
+            "and @evaluate stand for the passes that `graft train` runs, behind those of the variant:\n"
+            "--passes='attach-lora{targets=query},@train'.\n",
     .least = 1,
     .most = 1,
     .options = options,
@@ -56,94 +57,42 @@ static GfStatus read_input(const char *path, GfText *text, GfDiags *diags)
     return gf_file_read(text->arena, path, &text->data, &text->length, diags);
 }
 
-/* ---- printing after passes ------------------------------------------------------------ */
-
-typedef struct After {
-    const char *which; /* NAME, "all" or "changed" */
-} After;
-
-static void print_after(void *self, const GfPassReport *report, const GfGraph *g)
-{
-    const After *after = self;
-    bool wanted = strcmp(after->which, "all") == 0 || (strcmp(after->which, "changed") == 0 && report->changed) ||
-                  strcmp(after->which, report->info->text) == 0;
-    GfArena arena;
-
-    if (!wanted)
-        return;
-    gf_arena_init(&arena, NULL);
-    GfText text = {.arena = &arena};
-    gf_graph_print(g, &text);
-    fprintf(stderr, "// after %s%s\n%s", report->text, report->changed ? "" : " (no change)", gf_text_str(&text));
-    gf_arena_free(&arena);
-}
-
-static GfStatus check_name(const char *which, const GfPlugins *plugins, GfArena *arena, GfDiags *diags)
-{
-    if (strcmp(which, "all") == 0 || strcmp(which, "changed") == 0 || gf_pass_named(plugins, which))
-        return GF_OK;
-    GfStatus status = gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--print-after: '%s' is no pass", which);
-    const char *close = gf_pass_closest(plugins, which, arena);
-    gf_note(diags, "%s%s%s", close ? "did you mean '" : "'graft passes' lists them; 'all' and 'changed' work too",
-            close ? close : "", close ? "'?" : "");
-    return status;
-}
-
-/* A pass that does not run would print nothing. */
-static GfStatus check_runs(const char *which, const char *passes, const GfPlugins *plugins, GfArena *arena,
-                           GfDiags *diags)
-{
-    const GfPassInfo **run;
-    size_t count;
-    GfText names = {.arena = arena};
-
-    GF_TRY(gf_pipeline_passes(passes, plugins, arena, &run, &count, diags));
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(run[i]->text, which) == 0)
-            return GF_OK;
-        gf_text_add(&names, "%s%s", i ? ", " : "", run[i]->text);
-    }
-    gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--print-after: '%s' does not run", which);
-    gf_note(diags, count ? "the passes that run: %s" : "no pass runs without --passes=LIST%s", gf_text_str(&names));
-    return GF_ERR_USAGE;
-}
-
-static GfStatus check_print_after(const char *which, const char *passes, const GfPlugins *plugins, GfArena *arena,
-                                  GfDiags *diags)
-{
-    GF_TRY(check_name(which, plugins, arena, diags));
-    if (strcmp(which, "all") == 0 || strcmp(which, "changed") == 0)
-        return GF_OK;
-    return check_runs(which, passes, plugins, arena, diags);
-}
-
 /* ---- the command -------------------------------------------------------------------------- */
+
+static GfStatus write_output(const GfOptions *o, const GfText *output, GfDiags *diags)
+{
+    const char *path = gf_options_value(o, "o");
+
+    if (output->arena->failed)
+        return gf_fail_memory(diags);
+    if (path)
+        return gf_file_write_atomic(path, gf_text_str(output), output->length, diags);
+    fwrite(gf_text_str(output), 1, output->length, stdout);
+    return GF_OK;
+}
 
 static GfStatus transform(GfGraph *g, const GfOptions *o, const GfPlugins *plugins, const GfText *input, GfDiags *diags)
 {
     const char *passes = gf_options_value(o, "passes");
-    After after = {.which = gf_options_value(o, "print-after")};
-    GfPipelineOptions pipeline = {.plugins = plugins,
-                                  .check_values = gf_options_has(o, "check-each"),
-                                  .after = after.which ? print_after : NULL,
-                                  .self = &after};
+    const char *list = gf_expand_passes(passes ? passes : "", input->arena);
+    GfPipelineOptions pipeline = {.plugins = plugins};
     GfPassReport *reports = NULL;
     size_t count = 0;
     GfText output = {.arena = input->arena};
 
-    if (after.which)
-        GF_TRY(check_print_after(after.which, passes ? passes : "", plugins, input->arena, diags));
-    GF_TRY(gf_pipeline_run(g, passes ? passes : "", &pipeline, input->arena, &reports, &count, diags));
+    if (!list)
+        return gf_fail_memory(diags);
+    GF_TRY(gf_pass_options_read(o, list, &pipeline, input->arena, diags));
+    GF_TRY(gf_pipeline_run(g, list, &pipeline, input->arena, &reports, &count, diags));
     if (gf_options_has(o, "stats"))
         gf_print_pass_stats(reports, count, input->arena, stderr);
+    if (gf_options_has(o, "time-passes"))
+        gf_print_pass_times(reports, count, stderr);
     if (count)
         gf_graph_print(g, &output);
     else
         output = *input;
-    if (output.arena->failed)
-        return gf_fail_memory(diags);
-    fwrite(gf_text_str(&output), 1, output.length, stdout);
-    return GF_OK;
+    return write_output(o, &output, diags);
 }
 
 static GfStatus run_with(const GfOptions *o, GfPlugins *plugins, GfArena *arena, GfDiags *diags)

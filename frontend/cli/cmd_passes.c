@@ -5,7 +5,7 @@
 #include "frontend/cli/pass_options.h"
 
 static const GfOptionSpec options[] = {
-    {"load-pass", "FILE.so", "passes of a shared object, too; may be repeated"},
+    GF_LOAD_PASS_OPTION,
 };
 
 static const GfCommandSpec spec = {

@@ -19,8 +19,9 @@ bool gf_compile_wants_job(const GfOptions *o)
 
 static GfStatus check_options(const GfOptions *o, GfDiags *diags)
 {
-    static const char *const of_models[] = {"variant", "config", "emit", "passes", "load-pass",
-                                            "stats",   "count",  "seqs", "tokens"};
+    static const char *const of_models[] = {"variant",      "config",      "emit",        "passes",     "load-pass",
+                                            "print-before", "print-after", "verify-each", "check-each", "time-passes",
+                                            "stats",        "count",       "seqs",        "tokens"};
 
     for (size_t i = 0; i < sizeof of_models / sizeof *of_models; i++)
         if (gf_options_has(o, of_models[i]))

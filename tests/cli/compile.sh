@@ -69,6 +69,11 @@ expect 0 out "graph @step(tokens<=16, seqs<=16)" compile "$bert" $small --tokens
 for variant in full lora; do
     expect 0 out "kernels" compile "$bert" --variant "$models/variants/$variant.json" $small --check-each
 done
+expect 0 err "// after attach-lora" compile "$bert" --variant "$lora" $small --emit ir --print-after=attach-lora
+expect 0 out "trainable params" compile "$bert" $small --print-before=fuse --time-passes --verify-each
+grep -q "^all  .*100.0" "$folder/out" && grep -q "^// before fuse" "$folder/err" || { echo "compile prints no times or no graph"; failed=1; }
+expect 2 err "did you mean 'autodiff'?" compile "$bert" $small --print-after=autodif
+expect 0 out "passes    autodiff,prune-frozen,adamw" compile "$bert" $small --passes=@train
 expect 0 out "behind those of the variant" compile --help
 expect 0 out "109,483,778 of 109,483,778 parameters train" inspect "$bert"
 expect 0 out "peft keeps the original head" compile --help

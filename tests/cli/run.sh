@@ -53,6 +53,20 @@ expect 2 err "did you mean 'cse'?" opt "$folder/loose.gir" --print-after=csee
 expect 0 err "cse" opt "$folder/loose.gir" --passes=cse --stats
 expect 0 err "// after cse" opt "$folder/loose.gir" --passes=cse --print-after=changed
 expect 0 err "// after dce (no change)" opt "$folder/loose.gir" --passes=dce --print-after=all
+expect 0 err "// before cse" opt "$folder/loose.gir" --passes=dce,cse --print-before=cse
+expect 0 err "// before dce{params=1}" opt "$folder/loose.gir" "--passes=cse,dce{params=1}" --print-before all
+grep -q "// before cse" "$folder/err" || { echo "--print-before=all leaves cse out"; failed=1; }
+expect 0 err "// before dce" opt "$folder/loose.gir" --passes=cse,dce --print-before=dce --print-after=cse
+grep -q "// after cse" "$folder/err" && ! grep -q "// before cse" "$folder/err" || { echo "not what was asked for"; failed=1; }
+expect 2 err "--print-before: 'changed' is no pass" opt "$folder/loose.gir" --passes=cse --print-before=changed
+expect 2 err "--print-before: 'fold' does not run" opt "$folder/loose.gir" --passes=cse --print-before=fold
+expect 0 err "verify ms" opt "$folder/loose.gir" --passes=cse --time-passes
+expect 0 out "return y = %y, z = %y" opt "$folder/loose.gir" --passes=cse,dce --verify-each --check-each
+expect 1 err "'autodiff' needs an output called 'loss'" opt "$folder/loose.gir" --passes=@train
+expect 1 err "there is no pass '@trains'" opt "$folder/loose.gir" --passes=@trains
+expect 0 err "plan-memory" opt "$folder/loose.gir" "--passes=cse, @evaluate ,dce" --stats
+"$graft" opt "$folder/loose.gir" --passes=cse -o "$folder/new.gir" >"$folder/out" || failed=1
+grep -q "z = %y" "$folder/new.gir" && [ ! -s "$folder/out" ] || { echo "opt -o does not write to the file"; failed=1; }
 expect 0 out "return y = %y, z = %y" opt "$folder/loose.gir" --passes cse
 expect 0 out "prune-frozen" passes
 expect 0 out "max_grad_norm: number, default 0" passes adamw

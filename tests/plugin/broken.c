@@ -44,6 +44,14 @@ static GfStatus lies(GfPassCtx *cx, GfGraph *g)
     return GF_OK;
 }
 
+/* A comment that the text does not keep: blanks at its end are no part of one. */
+static GfStatus mumbles(GfPassCtx *cx, GfGraph *g)
+{
+    (void)cx;
+    g->first->comment = "hm ";
+    return GF_OK;
+}
+
 static GfPassRow row = {{.text = "mine", .options = "n:i=1", .counters = "things", .meaning = "-"}, fine};
 static GfPassObject object;
 
@@ -59,7 +67,12 @@ const GfPassObject *graft_pass_object(void)
     object.version = IS("layout") ? "9.9.9" : object.version;
     object.passes = IS("no-passes") ? NULL : object.passes;
     object.count = IS("no-count") ? 0 : IS("many") ? 100000 : 1;
-    row.run = IS("no-function") ? NULL : IS("silent") ? silent : IS("breaks") ? breaks : IS("lies") ? lies : fine;
+    row.run = IS("no-function") ? NULL
+              : IS("silent")    ? silent
+              : IS("breaks")    ? breaks
+              : IS("lies")      ? lies
+              : IS("mumbles")   ? mumbles
+                                : fine;
     row.info.needs = IS("needs") ? 1u << 30 : 0;
     row.info.changes = IS("changes") ? 6 : 0;
     row.info.text = IS("no-name")      ? NULL

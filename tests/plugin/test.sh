@@ -108,6 +108,10 @@ BROKEN=lies expect 1 err "the pass 'mine' changes values: this is a bug in ./bro
 BROKEN=lies expect 0 out "%1 = scale %y {by = 2.0}" opt g.gir --load-pass ./broken.so --passes=mine
 expect 0 out "return z = %z, tap.y = %y" opt g.gir --load-pass ./example.so '--passes=tap{values=y},dce' --check-each
 
+BROKEN=mumbles expect 1 err "line 2 of the text reads back as another: '  %x = input : f32[tokens,8] // hm '" \
+    opt g.gir --load-pass ./broken.so --passes=mine --verify-each
+BROKEN=mumbles expect 0 out "// hm" opt g.gir --load-pass ./broken.so --passes=mine
+
 # A pass finds every function that the header declares: a C file that names them all loads.
 {
     echo '#include <graft_pass.h>'
