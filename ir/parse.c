@@ -1,6 +1,6 @@
 /* parse.c -- text IR to graphs, by recursive descent; the inverse of print.c.
  *
- * The grammar stands above the functions.  A node is one line, which may break
+ * The grammar is ir/TEXT.md; each rule stands above its function too.  A node is one line, which may break
  * after a comma.  Every node goes through gf_graph_add, so that its types are
  * derived by the same rules as in a pass; what the text states must be equal.
  * A node's place is where it stands in the text; a comment of the form
