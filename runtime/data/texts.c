@@ -70,6 +70,11 @@ static void find_lines(const GfTexts *t, Found *f)
         f->seen = t->size;
 }
 
+static GfLoc place(const GfTexts *t, uint32_t line, size_t offset)
+{
+    return (GfLoc){.file = t->stream.name, .line = line, .column = (uint32_t)(offset + 1)};
+}
+
 /* As soon as it is clear whether there is one. */
 static void skip_mark(GfTexts *t)
 {
@@ -90,8 +95,7 @@ static GfStatus read_some(GfTexts *t, GfDiags *diags)
     size_t got;
 
     if (t->size == GF_TEXTS_LINE_MAX)
-        return gf_fail(diags, (GfLoc){.file = t->stream.name, .line = t->line}, GF_ERR_DATA,
-                       "a line of more than %d bytes", GF_TEXTS_LINE_MAX);
+        return gf_fail(diags, place(t, t->line, 0), GF_ERR_DATA, "a line of more than %d bytes", GF_TEXTS_LINE_MAX);
     if (t->size == t->room)
         GF_TRY(grow(t, t->room * 2, diags));
     GF_TRY(gf_stream_read(&t->stream, t->buffer + t->size, t->room - t->size, &got, diags));
@@ -126,11 +130,6 @@ static GfStatus find(GfTexts *t, Found *f, GfDiags *diags)
 }
 
 /* ---- lines ---- */
-
-static GfLoc place(const GfTexts *t, uint32_t line, size_t offset)
-{
-    return (GfLoc){.file = t->stream.name, .line = line, .column = (uint32_t)(offset + 1)};
-}
 
 /* The part of a line before its break. */
 static size_t length_of(const char *line, size_t size)
