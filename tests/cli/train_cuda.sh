@@ -75,7 +75,17 @@ grep '"lora"' "$folder/cpu.losses" >"$folder/lora.losses"
 is_close "$folder/bf16.losses" "$folder/lora.losses" loss 1e-2 5 || fail "bf16 is far off"
 is_close "$folder/bf16.losses" "$folder/lora.losses" loss 1e-6 5 >/dev/null && fail "bf16 rounds nothing"
 
-for name in cuda again bf16; do
+# Predictions of one model on both, with a batch under way while the next is put in.
+awk 'BEGIN { for (i = 0; i < 30; i++) { for (k = 0; k < i % 9; k++) printf "word%d rain glad ", k; print "so" } }' >"$folder/texts"
+for device in cpu cuda; do
+    FAKE_CUDA_LOG="$folder/predict.log" "$graft" predict "$folder/cuda/lora" --device $device --input "$folder/texts" \
+        --batch-size 4 --logits >"$folder/$device.answers" 2>"$folder/err" || fail "predict: $(cat "$folder/err")"
+done
+tr ',[]}' '\n\n\n\n' <"$folder/cpu.answers" | sed -n 's/^ *\([-0-9][-0-9.e]*\)$/"x": \1/p' >"$folder/cpu.predicted"
+tr ',[]}' '\n\n\n\n' <"$folder/cuda.answers" | sed -n 's/^ *\([-0-9][-0-9.e]*\)$/"x": \1/p' >"$folder/cuda.predicted"
+is_close "$folder/cuda.predicted" "$folder/cpu.predicted" x 1e-4 180 || fail "predictions differ"
+
+for name in cuda again bf16 predict; do
     grep '^leaked .* [1-9]' "$folder/$name.log" && fail "$name left something behind"
     grep -q '^leaked memory 0$' "$folder/$name.log" || fail "$name ended without a word"
 done
