@@ -58,10 +58,10 @@ def peer_logits(model, folder, texts, pairs):
 
 
 def save_balanced(model, folder):
-    """Save a classifier after moving its bias so that every class is above 0 for half of the texts."""
+    """Save a classifier after moving its bias so that the logits of every class have both signs."""
     save_whole(model, folder)
     with torch.no_grad():
-        model.classifier.bias -= peer_logits(model, folder, make_texts(COUNT), None).median(0).values
+        model.classifier.bias -= peer_logits(model, folder, make_texts(COUNT), None).mean(0)
     return save_whole(model, folder)
 
 
