@@ -3,6 +3,7 @@
 #include "ir/sample.h"
 #include "ir/shrink.h"
 #include "passes/passes.h"
+#include "tests/support/failing_alloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -242,12 +243,40 @@ static void own_passes_keep_values(void **state)
     gf_diags_free(&diags);
 }
 
+/* The nth allocation fails, for n = 0, 1 ... until the large graph is checked. */
+static void out_of_memory_is_no_crash(void **state)
+{
+    GfPipelineOptions options = {.check_values = true, .check_text = true};
+    GfStatus status = GF_ERR_MEMORY;
+    long n;
+
+    (void)state;
+    for (n = 0; status != GF_OK && n < 1000; n++) {
+        FailingAlloc failing;
+        GfDiags diags;
+        GfGraph *g;
+
+        failing_alloc_init(&failing, n);
+        gf_diags_init(&diags, NULL);
+        status = gf_graph_parse("t.gir", large, strlen(large), &failing.allocator, &g, &diags);
+        if (status == GF_OK)
+            status = gf_pipeline_run(g, "dce", &options, NULL, NULL, NULL, &diags);
+        if (status != GF_OK)
+            assert_int_equal(status, GF_ERR_MEMORY);
+        gf_graph_free(g);
+        assert_int_equal(failing.live, 0);
+        gf_diags_free(&diags);
+    }
+    assert_true(status == GF_OK && n > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_graph_stays),           cmocka_unit_test(a_large_graph_shrinks),
         cmocka_unit_test(what_cannot_shrink_is_refused), cmocka_unit_test(a_lie_is_caught),
         cmocka_unit_test(failing_on_the_copy_is_told),   cmocka_unit_test(own_passes_keep_values),
+        cmocka_unit_test(out_of_memory_is_no_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
