@@ -1,6 +1,8 @@
 /* describe.c -- see describe.h. */
 #include "frontend/cli/describe.h"
 
+#include "ir/cost.h"
+
 #include <string.h>
 
 /* A bit of a table's column and what it says. */
@@ -74,6 +76,7 @@ void gf_describe_op(GfOp op, FILE *out)
     print_operand_counts(info, out);
     gf_describe_schema(info->attrs, "attributes", out);
     fprintf(out, "  %-10s  %s\n", "class", class_texts[info->class_]);
+    fprintf(out, "  %-10s  %s (the letters: ir/cost.def)\n", "FLOPs", gf_flops_formula(op));
     print_bits("traits", info->traits, traits, sizeof traits / sizeof *traits, out);
 }
 
