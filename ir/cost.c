@@ -159,7 +159,7 @@ static uint32_t cut_places(const Place *places, uint32_t count, Cut *cuts)
 
 typedef struct Regions {
     const GfSizes *sizes;
-    GfRegion *regions;
+    GfKernelCost *regions;
     uint32_t count;
     uint32_t *of;     /* by id: region + 1; 0: makes no code */
     uint32_t *seen;   /* by value: the last region that read it, + 1 */
@@ -213,9 +213,9 @@ static void add_node_cost(const Regions *r, const GfNode *n, uint32_t region)
 
 static bool take_cut(Regions *r, GfArena *arena, const Place *places, const Cut *cut)
 {
-    GfRegion *region = &r->regions[r->count];
+    GfKernelCost *region = &r->regions[r->count];
 
-    *region = (GfRegion){.kernel = places[cut->begin].node->kernel, .node_count = cut->count};
+    *region = (GfKernelCost){.kernel = places[cut->begin].node->kernel, .node_count = cut->count};
     region->nodes = GF_NEW_ARRAY(arena, const GfNode *, cut->count);
     for (uint32_t i = 0; region->nodes && i < cut->count; i++) {
         region->nodes[i] = places[cut->begin + i].node;
@@ -244,8 +244,8 @@ static uint32_t count_values(const GfGraph *g)
     return count;
 }
 
-GfStatus gf_cost_regions(const GfGraph *g, const GfSizes *sizes, GfArena *arena, GfRegion **regions, uint32_t *count,
-                         GfDiags *diags)
+GfStatus gf_kernel_costs(const GfGraph *g, const GfSizes *sizes, GfArena *arena, GfKernelCost **regions,
+                         uint32_t *count, GfDiags *diags)
 {
     uint32_t ids = gf_graph_ids(g) + 1;
     Place *places = GF_NEW_ARRAY(arena, Place, ids);
@@ -261,7 +261,7 @@ GfStatus gf_cost_regions(const GfGraph *g, const GfSizes *sizes, GfArena *arena,
     qsort(places, place_count, sizeof *places, by_kernel);
     uint32_t cut_count = cut_places(places, place_count, cuts);
     qsort(cuts, cut_count, sizeof *cuts, by_first);
-    r.regions = GF_NEW_ARRAY(arena, GfRegion, cut_count + 1);
+    r.regions = GF_NEW_ARRAY(arena, GfKernelCost, cut_count + 1);
     if (!r.regions)
         return gf_fail_memory(diags);
     for (uint32_t i = 0; i < cut_count; i++) {

@@ -31,15 +31,15 @@ double gf_flops(const GfNode *n, const GfSizes *sizes);
 const char *gf_flops_formula(GfOp op);
 
 /* A kernel, or a node that makes code and has none. */
-typedef struct GfRegion {
+typedef struct GfKernelCost {
     int32_t kernel; /* GF_NO_KERNEL: a node alone */
     const GfNode **nodes;
     uint32_t node_count;
     GfCost cost;
-} GfRegion;
+} GfKernelCost;
 
 /* All of `g`, by their first nodes, in `arena`. */
-GfStatus gf_cost_regions(const GfGraph *g, const GfSizes *sizes, GfArena *arena, GfRegion **regions, uint32_t *count,
-                         GfDiags *diags);
+GfStatus gf_kernel_costs(const GfGraph *g, const GfSizes *sizes, GfArena *arena, GfKernelCost **regions,
+                         uint32_t *count, GfDiags *diags);
 
 #endif

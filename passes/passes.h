@@ -7,6 +7,7 @@
 #ifndef GF_PASSES_PASSES_H
 #define GF_PASSES_PASSES_H
 
+#include "passes/measure.h"
 #include "passes/pass.h"
 
 typedef enum GfPassId {
@@ -62,12 +63,14 @@ typedef struct GfPassReport {
     double seconds;
     double verify_seconds, check_seconds; /* beside the pass: invariants; text and values */
     uint32_t nodes_before, nodes_after;
-    bool changed; /* the printed graph differs; known only if an `after` hook is set */
+    GfMeasure before, after; /* of the graph; zero unless the options name sizes */
+    bool changed;            /* the printed graph differs; known only if an `after` hook is set */
 } GfPassReport;
 
 typedef struct GfPipelineOptions {
     const GfTarget *target;   /* NULL: gf_target_any, a cautious default */
     const GfPlugins *plugins; /* passes beside those of passes.def; NULL: none */
+    int64_t tokens, seqs;     /* reports measure the graph at these sizes; 0: they do not */
     /* Called before and after every pass; may print.  NULL: none.  `text` as in the report. */
     void (*before)(void *self, const char *text, const GfPassInfo *info, const GfGraph *g);
     void (*after)(void *self, const GfPassReport *report, const GfGraph *g);

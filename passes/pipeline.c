@@ -230,8 +230,17 @@ typedef struct Run {
     const GfPipelineOptions *options;
     const GfTarget *target;
     Printed printed;
+    GfMeasure found; /* of the graph as it is; zero: nobody asks */
     GfDiags *diags;
 } Run;
+
+/* Before the first pass, and after each: what one leaves is what the next one finds. */
+static GfStatus measure(Run *r)
+{
+    if (!r->options->tokens || !r->options->seqs)
+        return GF_OK;
+    return gf_measure(r->g, r->target, r->options->tokens, r->options->seqs, &r->found, r->diags);
+}
 
 static GfStatus check_each(Run *r, const GfPassCall *call)
 {
@@ -249,13 +258,17 @@ static GfStatus run_call(Run *r, const GfPassCall *call, GfPassReport *report)
     double begin = now();
     GF_TRY(verify_after(r->g, call, r->diags));
     report->verify_seconds = now() - begin;
+    report->before = r->found;
     GF_TRY(check_each(r, call));
     report->check_seconds = now() - begin - report->verify_seconds;
+    GF_TRY(measure(r));
+    report->after = r->found;
     return r->options->after ? call_after(r->options, &r->printed, report, r->g, r->diags) : GF_OK;
 }
 
 static GfStatus run_calls(Run *r, const GfPassCall *calls, size_t count, GfPassReport *reports)
 {
+    GF_TRY(measure(r));
     if (r->options->check_values)
         GF_TRY(gf_shrink(r->g, r->g->arena.allocator, &r->small, r->diags));
     if (r->options->after)

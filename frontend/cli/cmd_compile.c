@@ -15,6 +15,7 @@
 #include "frontend/cli/load_step.h"
 #include "frontend/cli/pass_options.h"
 #include "frontend/cli/pass_stats.h"
+#include "frontend/cli/sizes.h"
 #include "ir/kernel.h"
 #include "runtime/io/file.h"
 #include "runtime/io/folder.h"
@@ -35,7 +36,7 @@ static const GfOptionSpec option_specs[] = {
     {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     GF_PASS_OPTIONS,
-    {"stats", NULL, "print what each pass did"},
+    {"stats", "[markdown]", "print what each pass did: counters, FLOPs, bytes, planned memory, time"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
     {"tokens", "N", "plan memory for batches of up to N tokens (default 32 a sequence)"},
@@ -86,37 +87,6 @@ typedef struct Compile {
 
 /* ---- options ------------------------------------------------------------------------- */
 
-static GfStatus read_size(const Compile *c, const char *key, int64_t *size)
-{
-    const char *text = gf_options_value(c->o, key);
-    char *end;
-
-    if (!text)
-        return GF_OK;
-    errno = 0;
-    *size = strtoll(text, &end, 10);
-    if (errno || *end || end == text || *size < 1 || *size > 1 << 24)
-        return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE, "--%s needs a whole number from 1 to %d, found '%s'", key,
-                       1 << 24, text);
-    return GF_OK;
-}
-
-/* Every sequence has a token at least. */
-static GfStatus read_sizes(Compile *c)
-{
-    int64_t tokens = 0;
-
-    GF_TRY(read_size(c, "tokens", &tokens));
-    c->seqs = tokens && tokens < 32 ? tokens : 32;
-    GF_TRY(read_size(c, "seqs", &c->seqs));
-    c->tokens = tokens ? tokens : 32 * c->seqs;
-    if (c->tokens >= c->seqs)
-        return GF_OK;
-    return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE,
-                   "--tokens must be at least --seqs, found %lld tokens for %lld sequences", (long long)c->tokens,
-                   (long long)c->seqs);
-}
-
 static GfStatus check_word(const Compile *c, const char *key, const char *word, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -144,10 +114,11 @@ static GfStatus read_options(Compile *c)
         GF_TRY(check_word(c, "emit", c->emit, forms, sizeof forms / sizeof *forms));
     if (count)
         GF_TRY(check_word(c, "count", count, counts, 2));
+    GF_TRY(gf_check_stats_form(c->o, c->diags));
     if (c->features && strncmp(c->target, "cuda:", 5) != 0)
         return gf_fail(c->diags, GF_NOWHERE, GF_ERR_USAGE, "--features is for the targets cuda:..., found '%s'",
                        c->target);
-    return read_sizes(c);
+    return gf_read_sizes(c->o, &c->tokens, &c->seqs, c->diags);
 }
 
 /* ---- passes --------------------------------------------------------------------------- */
@@ -190,6 +161,10 @@ static GfStatus run_passes(Compile *c)
                        .seqs = c->seqs};
     GfPipelineOptions pipeline = {.plugins = c->plugins};
 
+    if (gf_options_has(c->o, "stats")) {
+        pipeline.tokens = c->tokens;
+        pipeline.seqs = c->seqs;
+    }
     GF_TRY(find_target(c, &pipeline.target));
     GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));
     c->list = pass_list(c, &recipe);
@@ -442,7 +417,9 @@ static GfStatus compile(Compile *c)
     GF_TRY(write_output(c));
     FILE *out = c->emit && !gf_options_has(c->o, "o") ? stderr : stdout;
     if (gf_options_has(c->o, "stats"))
-        gf_print_pass_stats(c->reports, c->report_count, c->arena, out);
+        gf_print_pass_stats(
+            &(GfPassStats){c->reports, c->report_count, c->tokens, c->seqs, gf_options_value(c->o, "stats")}, c->arena,
+            out);
     if (gf_options_has(c->o, "time-passes"))
         gf_print_pass_times(c->reports, c->report_count, out);
     return GF_OK;

@@ -17,7 +17,9 @@
 static const GfOptionSpec options[] = {
     {"passes", "LIST", "run these, in order: \"cse,dce{params=1}\""},
     GF_PASS_OPTIONS,
-    {"stats", NULL, "print what each pass counted, nodes before and after, and time"},
+    {"stats", "[markdown]", "print what each pass did: counters, FLOPs, bytes, planned memory, time"},
+    {"tokens", "N", "of --stats: for batches of N tokens (default: what the graph is planned for, or 1024)"},
+    {"seqs", "N", "of --stats: in N sequences (default: what the graph is planned for, or 32)"},
     {"o", "FILE", "write to a file instead of standard output"},
 };
 
@@ -82,10 +84,14 @@ static GfStatus transform(GfGraph *g, const GfOptions *o, const GfPlugins *plugi
 
     if (!list)
         return gf_fail_memory(diags);
+    if (gf_options_has(o, "stats"))
+        GF_TRY(gf_stats_sizes(o, g, &pipeline.tokens, &pipeline.seqs, diags));
     GF_TRY(gf_pass_options_read(o, list, &pipeline, input->arena, diags));
     GF_TRY(gf_pipeline_run(g, list, &pipeline, input->arena, &reports, &count, diags));
     if (gf_options_has(o, "stats"))
-        gf_print_pass_stats(reports, count, input->arena, stderr);
+        gf_print_pass_stats(
+            &(GfPassStats){reports, count, pipeline.tokens, pipeline.seqs, gf_options_value(o, "stats")}, input->arena,
+            stderr);
     if (gf_options_has(o, "time-passes"))
         gf_print_pass_times(reports, count, stderr);
     if (count)

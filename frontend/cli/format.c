@@ -31,3 +31,17 @@ const char *gf_format_bytes(GfArena *arena, int64_t bytes)
     const char *text = gf_arena_printf(arena, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
     return text ? text : "";
 }
+
+const char *gf_format_scaled(GfArena *arena, double value)
+{
+    static const char *const units[] = {"", " k", " M", " G", " T", " P"};
+    size_t unit = 0;
+
+    while (value >= 999.95 && unit + 1 < sizeof units / sizeof *units) {
+        value /= 1000;
+        unit++;
+    }
+    int digits = unit == 0 ? 0 : value < 9.9995 ? 3 : value < 99.995 ? 2 : 1;
+    const char *text = gf_arena_printf(arena, "%.*f%s", digits, value, units[unit]);
+    return text ? text : "";
+}

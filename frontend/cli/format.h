@@ -10,4 +10,7 @@ const char *gf_format_count(GfArena *arena, int64_t count);
 /* "412.3 MB" (powers of 1000), in `arena`. */
 const char *gf_format_bytes(GfArena *arena, int64_t bytes);
 
+/* "412.3 G", four digits and a power of 1000, in `arena`. */
+const char *gf_format_scaled(GfArena *arena, double value);
+
 #endif

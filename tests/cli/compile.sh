@@ -60,6 +60,8 @@ expect 0 out "parameters train" inspect "$folder/step.gir"
 [ -s "$folder/file.gir" ] && [ ! -s "$folder/out" ] || { echo "-o does not write to the file"; failed=1; }
 expect 0 out "attach-lora" compile "$bert" --variant "$lora" $small --stats
 expect 0 err "plan-memory" compile "$bert" $small --emit ir --stats
+expect 0 out "For 64 tokens in 8 sequences" compile "$bert" $small --stats --tokens 64 --seqs 8
+expect 2 err "--stats is plain or 'markdown'" compile "$bert" $small --stats=json
 expect 0 out "graph @step" compile "$bert" $small --emit ir --passes ""
 expect 0 out "trainable params: 443,906 || all params: 109,926,146 || trainable%: 0.4038" \
     compile "$bert" --variant "$lora" --passes=dce

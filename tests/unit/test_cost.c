@@ -567,16 +567,16 @@ static void every_op_that_makes_code_has_a_case(void **state)
     "%1 = gather %t, %ids : f32[tokens,8]" gather "\n%2 = linear %1, %w : f32[tokens,16]" product "\n"                 \
     "%3 = mul %2, %2 : f32[tokens,16]" epilogue "\n%4 = sum %3 : f32[]" sum "\nreturn y = %4\n"
 
-static GfRegion *regions_of(Run *r, GfArena *arena, int64_t tokens, uint32_t *count)
+static GfKernelCost *regions_of(Run *r, GfArena *arena, int64_t tokens, uint32_t *count)
 {
     GfSizes sizes = gf_sizes_of(r->g, tokens, 1);
-    GfRegion *regions = NULL;
+    GfKernelCost *regions = NULL;
 
-    run_check(r, gf_cost_regions(r->g, &sizes, arena, &regions, count, &r->diags), "gf_cost_regions");
+    run_check(r, gf_kernel_costs(r->g, &sizes, arena, &regions, count, &r->diags), "gf_kernel_costs");
     return regions;
 }
 
-static void check_cost(const GfRegion *region, double flops, double read, double written)
+static void check_cost(const GfKernelCost *region, double flops, double read, double written)
 {
     assert_true(region->cost.flops == flops);
     assert_true(region->cost.read == read);
@@ -592,7 +592,7 @@ static void bytes_of_ops_before_fusion(void **state)
     (void)state;
     gf_arena_init(&arena, NULL);
     run_parse(&r, "graph @t(tokens, seqs) {\n" BYTES("", "", "", "") "}\n");
-    GfRegion *regions = regions_of(&r, &arena, 10, &count);
+    GfKernelCost *regions = regions_of(&r, &arena, 10, &count);
     assert_int_equal(count, 4);
     check_cost(&regions[0], 0, 10 * 4 + 10 * 8 * 4, 10 * 8 * 4); /* ten rows of the table, not all of it */
     check_cost(&regions[1], 2 * 8 * 10 * 16, 10 * 8 * 4 + 16 * 8 * 4, 10 * 16 * 4);
@@ -613,7 +613,7 @@ static void bytes_of_kernels(void **state)
     (void)state;
     gf_arena_init(&arena, NULL);
     run_parse(&r, "graph @t(tokens, seqs) {\n" BYTES(" @k2", " @k7", " @k7", " @k0") "}\n");
-    GfRegion *regions = regions_of(&r, &arena, 10, &count);
+    GfKernelCost *regions = regions_of(&r, &arena, 10, &count);
     assert_int_equal(count, 3);
     assert_int_equal(regions[1].kernel, 7);
     assert_int_equal(regions[1].node_count, 2);
