@@ -20,6 +20,9 @@
  *   6. Constants are copied into the kernels that read them.
  *   7. Kernels are numbered in launch order, and the nodes move to stand in it.
  *
+ * With the option alone=1 steps 1 to 4 are left out: every node that has no kernel gets
+ * one of its own, to see what fusion is worth.
+ *
  * Three things are left apart although they could join:
  *   - what would make a kernel of more nodes than the target's kernel_nodes;
  *   - nodes more than NEAR apart in the graph: the result would have to wait in
@@ -213,19 +216,27 @@ static GfStatus number_positions(Fuse *f)
     return GF_OK;
 }
 
+static void merge_all(Fuse *f, GfNode *const *prologues, size_t prologue_count)
+{
+    merge_prologues(f, prologues, prologue_count);
+    merge_column_sums(f);
+    merge_chains(f);
+    merge_scalars(f);
+}
+
 GfStatus gf_pass_fuse(GfPassCtx *cx, GfGraph *g)
 {
     Fuse f = {.cx = cx, .g = g};
     GfNode **prologues;
     size_t prologue_count;
+    bool alone = gf_option_i(cx, "alone") != 0;
 
-    GF_TRY(gf_fuse_split_prologues(cx, g, &prologues, &prologue_count));
+    if (!alone)
+        GF_TRY(gf_fuse_split_prologues(cx, g, &prologues, &prologue_count));
     GF_TRY(gf_groups_init(&f.groups, cx, g));
     GF_TRY(number_positions(&f));
-    merge_prologues(&f, prologues, prologue_count);
-    merge_column_sums(&f);
-    merge_chains(&f);
-    merge_scalars(&f);
+    if (!alone)
+        merge_all(&f, prologues, prologue_count);
     GF_TRY(gf_fuse_place_constants(cx, g, f.position));
     GF_TRY(number_kernels(&f));
     return cx->scratch->failed ? gf_fail_memory(cx->diags) : GF_OK;

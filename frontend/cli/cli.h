@@ -12,6 +12,7 @@
     X(train, "train the variants of a job and compare them")                                                           \
     X(eval, "evaluate a trained model on data")                                                                        \
     X(predict, "what a trained model says of texts")                                                                   \
+    X(bench, "time training steps, with all passes and without each")                                                  \
     X(report, "write a page about trained variants: scores, curves, settings")                                         \
     X(export, "write a trained model for transformers or peft, adapters merged or not")                                \
     X(inspect, "show what a checkpoint or another file holds")                                                         \

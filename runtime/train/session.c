@@ -228,3 +228,16 @@ void gf_session_close(GfSession *s)
     gf_arena_free(&s->arena);
     *s = (GfSession){0};
 }
+
+/* ---- what variants are made from ---- */
+
+GfStoreSource gf_session_source(const GfSession *s, const GfTraining *training)
+{
+    return (GfStoreSource){.checkpoint = s->pretrained.weights,
+                           .adapter = s->pretrained.has_adapter ? &s->pretrained.adapter : NULL,
+                           .prefix = s->model.prefix,
+                           .renames = s->model.renames,
+                           .rename_count = s->model.rename_count,
+                           .fresh = s->model.fresh,
+                           .seed = (uint64_t)training->seed};
+}

@@ -109,6 +109,9 @@ const GfDataset *gf_session_split(const GfSession *session, GfSplit split);
 GfRunSave gf_session_describe(GfSession *session, const GfJobVariant *variant, GfSteps *steps, GfHistory *history,
                               GfTrainer *trainer);
 
+/* Where the parameters of a variant come from; borrows the session. */
+GfStoreSource gf_session_source(const GfSession *session, const GfTraining *training);
+
 /* Train variant `index` of the job with checkpoints in output_dir/<variant>; at the
  * end save the model there, the best one if the job says so, evaluate it and write
  * results.json, whose presence says that the run is finished.  result's contents

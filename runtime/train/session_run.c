@@ -27,21 +27,10 @@ const GfDataset *gf_session_split(const GfSession *s, GfSplit split)
     return s->corpus.splits[split].examples ? &s->corpus.splits[split] : NULL;
 }
 
-static GfStoreSource source_of(const GfSession *s, const GfTraining *training)
-{
-    return (GfStoreSource){.checkpoint = s->pretrained.weights,
-                           .adapter = s->pretrained.has_adapter ? &s->pretrained.adapter : NULL,
-                           .prefix = s->model.prefix,
-                           .renames = s->model.renames,
-                           .rename_count = s->model.rename_count,
-                           .fresh = s->model.fresh,
-                           .seed = (uint64_t)training->seed};
-}
-
 GfStatus gf_session_compile(const GfSession *s, const GfJobVariant *variant, GfSteps *steps, GfDiags *diags)
 {
     const GfTraining *t = &variant->training;
-    GfStoreSource source = source_of(s, t);
+    GfStoreSource source = gf_session_source(s, t);
     GfPlanLimits limits = gf_limits_of_data(&s->corpus, t);
     GfStepsOptions options = {.model = &s->model,
                               .variant = &variant->variant,
