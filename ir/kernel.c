@@ -8,10 +8,35 @@
 
 typedef struct Census {
     int32_t kernel;
-    uint32_t products, rows, sums, opaques, maps, updates; /* maps: elementwise; updates: adamw */
-    GfNode *first;                                         /* of the class that decides the domain */
+    uint32_t products, rows, sums, opaques, maps, updates;      /* maps: elementwise; updates: adamw */
+    const GfNode *product, *row, *sum, *opaque, *update, *last; /* the last of each, and of all */
+    GfNode *first;                                              /* of the class that decides the domain */
     GfNode *constant;
 } Census;
+
+/* What is asked of each node of a kernel. */
+typedef struct Fit {
+    const GfType *domain;
+    const GfTarget *target;
+    GfRefusal *why; /* out */
+} Fit;
+
+/* Note why a kernel cannot be; false. */
+static bool refuse(const Fit *fit, GfRefusalKind kind, const GfNode *n)
+{
+    *fit->why = (GfRefusal){kind, n};
+    return false;
+}
+
+const char *gf_refusal_text(GfRefusalKind kind)
+{
+    static const char *const texts[] = {
+#define X(id, text) text,
+        GF_REFUSAL_TABLE(X)
+#undef X
+    };
+    return texts[kind];
+}
 
 static GfClass class_of(const GfNode *n)
 {
@@ -120,110 +145,125 @@ static bool all_outside(const GfNode *n)
     return true;
 }
 
-/* An elementwise node of type D whose operands from outside broadcast to D. */
-static bool map_fits(const GfNode *n, const GfType *domain, int32_t kernel)
+/* An elementwise node whose result has the type `domain` and whose operands from outside broadcast to it. */
+static bool map_fits(const GfNode *n, const GfType *domain, const Fit *fit)
 {
-    if (!gf_type_eq(&n->results[0].type, domain) || gf_op_has(n->op, GF_GATHERS) || n->result_count != 1)
-        return false;
+    if (gf_op_has(n->op, GF_GATHERS))
+        return refuse(fit, GF_REFUSAL_GATHERS, n);
+    if (n->result_count != 1)
+        return refuse(fit, GF_REFUSAL_RESULTS, n);
+    if (!gf_type_eq(&n->results[0].type, domain))
+        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
     for (uint32_t i = 0; i < n->operand_count; i++) {
-        if (is_rng(n, i) ? inside(gf_operand(n, i), kernel) : !broadcasts(&gf_operand(n, i)->type, domain))
-            return false;
+        if (is_rng(n, i) ? inside(gf_operand(n, i), n->kernel) : !broadcasts(&gf_operand(n, i)->type, domain))
+            return refuse(fit, GF_REFUSAL_OPERAND_TYPE, n);
     }
     return true;
 }
 
 /* ---- one predicate a kind ------------------------------------------------------ */
 
-static bool product_fits(const GfNode *n, const GfType *domain, const GfTarget *target)
+static bool product_fits(const GfNode *n, const Fit *fit)
 {
-    if (!gf_type_eq(&n->results[0].type, domain))
-        return false;
+    if (!gf_type_eq(&n->results[0].type, fit->domain))
+        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
     for (uint32_t i = 0; i < n->operand_count; i++) {
         const GfNode *from = gf_operand(n, i)->node;
         if (!inside(gf_operand(n, i), n->kernel))
             continue;
-        if (!gf_kernel_is_prologue(from) || !gf_kernel_takes_prologue(&n->operands[i], target))
-            return false;
+        if (!gf_kernel_is_prologue(from))
+            return refuse(fit, GF_REFUSAL_FEEDS_PRODUCT, n);
+        if (!gf_kernel_takes_prologue(&n->operands[i], fit->target))
+            return refuse(fit, GF_REFUSAL_PROLOGUE_SIZE, from);
     }
     return true;
 }
 
 /* A prologue runs before the product: it must not wait for the tile. */
-static bool prologue_fits(const GfNode *n, const GfTarget *target)
+static bool prologue_fits(const GfNode *n, const Fit *fit)
 {
     const GfNode *user = only_user(n);
     const GfType *type = &n->results[0].type;
 
     for (uint32_t i = 0; i < n->operand_count; i++) {
         if (inside(gf_operand(n, i), n->kernel) && !gf_kernel_is_prologue(gf_operand(n, i)->node))
-            return false;
+            return refuse(fit, GF_REFUSAL_PROLOGUE_WAITS, n);
     }
     if (class_of(user) != GF_CLASS_GEMM && !gf_type_eq(type, &user->results[0].type))
-        return false;
-    return prologue_within(n, target) && map_fits(n, type, n->kernel);
+        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
+    if (!prologue_within(n, fit->target))
+        return refuse(fit, GF_REFUSAL_PROLOGUE_SIZE, n);
+    return map_fits(n, type, fit);
 }
 
-static bool tile_fits(const GfNode *n, const GfType *domain, const GfTarget *target)
+static bool tile_fits(const GfNode *n, const Fit *fit)
 {
     if (class_of(n) == GF_CLASS_GEMM)
-        return product_fits(n, domain, target);
-    return gf_kernel_is_prologue(n) ? prologue_fits(n, target) : map_fits(n, domain, n->kernel);
+        return product_fits(n, fit);
+    return gf_kernel_is_prologue(n) ? prologue_fits(n, fit) : map_fits(n, fit->domain, fit);
 }
 
 /* Operands of a row op from inside are whole rows or one value a row. */
-static bool row_op_fits(const GfNode *n, const GfType *domain)
+static bool row_op_fits(const GfNode *n, const Fit *fit)
 {
+    const GfType *domain = fit->domain;
+
     if (!gf_type_eq(&gf_operand(n, 0)->type, domain))
-        return false;
+        return refuse(fit, GF_REFUSAL_OPERAND_TYPE, n);
     for (uint32_t i = 0; i < n->operand_count; i++) {
         const GfType *type = &gf_operand(n, i)->type;
         bool column = type->rank == 2 && gf_dim_eq(type->dims[0], domain->dims[0]) && gf_dim_is(type->dims[1], 1);
         if (inside(gf_operand(n, i), n->kernel) && !column && !gf_type_eq(type, domain))
-            return false;
+            return refuse(fit, GF_REFUSAL_OPERAND_TYPE, n);
     }
     return true;
 }
 
-static bool row_fits(const GfNode *n, const GfType *domain, const GfTarget *target)
+static bool row_fits(const GfNode *n, const Fit *fit)
 {
-    (void)target;
     if (class_of(n) == GF_CLASS_ROW)
-        return row_op_fits(n, domain);
-    if (gf_op_has(n->op, GF_GATHERS))
-        return gf_type_eq(&n->results[0].type, domain) && all_outside(n);
-    return map_fits(n, domain, n->kernel);
+        return row_op_fits(n, fit);
+    if (!gf_op_has(n->op, GF_GATHERS))
+        return map_fits(n, fit->domain, fit);
+    if (!gf_type_eq(&n->results[0].type, fit->domain))
+        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
+    return all_outside(n) || refuse(fit, GF_REFUSAL_GATHERS, n);
 }
 
-static bool flat_fits(const GfNode *n, const GfType *domain, const GfTarget *target)
+static bool flat_fits(const GfNode *n, const Fit *fit)
 {
-    (void)target;
     if (gf_op_has(n->op, GF_GATHERS))
-        return false;
+        return refuse(fit, GF_REFUSAL_GATHERS, n);
     for (uint32_t i = 0; i < n->operand_count; i++) {
         const GfType *type = &gf_operand(n, i)->type;
-        if (type->rank != 0 && !gf_type_eq(type, domain))
-            return false;
+        if (type->rank != 0 && !gf_type_eq(type, fit->domain))
+            return refuse(fit, GF_REFUSAL_OPERAND_TYPE, n);
     }
     for (uint32_t i = 0; i < n->result_count; i++) {
-        if (!gf_type_eq(&n->results[i].type, domain))
-            return false;
+        if (!gf_type_eq(&n->results[i].type, fit->domain))
+            return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
     }
     return true;
 }
 
-static bool colsum_fits(const GfNode *n, const GfType *domain, const GfTarget *target)
+static bool colsum_fits(const GfNode *n, const Fit *fit)
 {
-    (void)target;
     if (class_of(n) == GF_CLASS_COLSUM)
-        return gf_type_eq(&gf_operand(n, 0)->type, domain);
+        return gf_type_eq(&gf_operand(n, 0)->type, fit->domain) || refuse(fit, GF_REFUSAL_OPERAND_TYPE, n);
     for (const GfUse *u = n->results[0].uses; u; u = u->next) {
         if (u->user->kernel != n->kernel)
-            return false;
+            return refuse(fit, GF_REFUSAL_STORED, n);
     }
-    return map_fits(n, domain, n->kernel);
+    return map_fits(n, fit->domain, fit);
 }
 
 /* ---- the form ------------------------------------------------------------------ */
+
+static void count_class(uint32_t *count, const GfNode **last, bool is, const GfNode *n)
+{
+    *count += is;
+    *last = is ? n : *last;
+}
 
 static void count_node(Census *c, GfNode *n)
 {
@@ -233,57 +273,62 @@ static void count_node(Census *c, GfNode *n)
         c->constant = n;
         return;
     }
-    c->products += class_ == GF_CLASS_GEMM;
-    c->rows += class_ == GF_CLASS_ROW;
-    c->sums += class_ == GF_CLASS_COLSUM;
-    c->opaques += class_ == GF_CLASS_OPAQUE;
+    c->last = n;
+    count_class(&c->products, &c->product, class_ == GF_CLASS_GEMM, n);
+    count_class(&c->rows, &c->row, class_ == GF_CLASS_ROW, n);
+    count_class(&c->sums, &c->sum, class_ == GF_CLASS_COLSUM, n);
+    count_class(&c->opaques, &c->opaque, class_ == GF_CLASS_OPAQUE, n);
+    count_class(&c->updates, &c->update, n->result_count > 1 && class_ == GF_CLASS_ELEMENTWISE, n);
     c->maps += class_ == GF_CLASS_ELEMENTWISE;
-    c->updates += n->result_count > 1 && class_ == GF_CLASS_ELEMENTWISE;
     if (!c->first || class_of(c->first) == GF_CLASS_ELEMENTWISE)
         c->first = n;
 }
 
-typedef bool (*FitsFn)(const GfNode *n, const GfType *domain, const GfTarget *target);
+typedef bool (*FitsFn)(const GfNode *n, const Fit *fit);
 
-static bool all_fit(GfNode *const *nodes, uint32_t count, FitsFn fits, const GfType *domain, const GfTarget *target)
+static bool all_fit(GfNode *const *nodes, uint32_t count, FitsFn fits, const Fit *fit)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (nodes[i]->op != GF_OP_CONST && !fits(nodes[i], domain, target))
+        if (nodes[i]->op != GF_OP_CONST && !fits(nodes[i], fit))
             return false;
     }
     return true;
 }
 
-static bool rows_limited(const GfType *domain, const GfTarget *target)
+static bool rows_limited(const GfNode *n, const Fit *fit)
 {
-    return domain->rank == 2 && (!target || limited(&domain->dims[1], target->row_limit));
+    const GfType *domain = fit->domain;
+    bool fits = domain->rank == 2 && (!fit->target || limited(&domain->dims[1], fit->target->row_limit));
+    return fits || refuse(fit, GF_REFUSAL_ROW_LENGTH, n);
 }
 
 /* Rows or, where only scalars are broadcast, a flat walk over the elements. */
-static bool form_of_maps(GfNode *const *nodes, uint32_t count, const GfTarget *target, uint32_t updates,
-                         GfKernelForm *form)
+static bool form_of_maps(GfNode *const *nodes, uint32_t count, const Census *c, const Fit *fit, GfKernelForm *form)
 {
     form->kind = GF_KERNEL_FLAT;
-    if (all_fit(nodes, count, flat_fits, &form->domain, target))
-        return updates <= 1;
+    if (all_fit(nodes, count, flat_fits, fit))
+        return c->updates <= 1 || refuse(fit, GF_REFUSAL_UPDATES, c->update);
     form->kind = GF_KERNEL_ROW;
-    return rows_limited(&form->domain, target) && all_fit(nodes, count, row_fits, &form->domain, target);
+    return all_fit(nodes, count, row_fits, fit) && rows_limited(c->first, fit);
 }
 
-static bool form_of_many(GfNode *const *nodes, uint32_t count, const GfTarget *target, const Census *c,
-                         GfKernelForm *form)
+static bool form_of_many(GfNode *const *nodes, uint32_t count, const Census *c, const Fit *fit, GfKernelForm *form)
 {
     if (c->opaques)
-        return false;
+        return refuse(fit, GF_REFUSAL_OPAQUE, c->opaque);
+    if (c->products && (c->rows || c->sums))
+        return refuse(fit, GF_REFUSAL_MIXES_PRODUCT, c->rows ? c->row : c->sum);
+    if (c->products && fit->target && c->products > fit->target->products_limit)
+        return refuse(fit, GF_REFUSAL_PRODUCTS, c->product);
     if (c->products)
-        return !c->rows && !c->sums && (!target || c->products <= target->products_limit) &&
-               all_fit(nodes, count, tile_fits, &form->domain, target);
+        return all_fit(nodes, count, tile_fits, fit);
+    if (c->rows && c->sums)
+        return refuse(fit, GF_REFUSAL_MIXES_SUM, c->sum);
     if (c->rows)
-        return !c->sums && rows_limited(&form->domain, target) &&
-               all_fit(nodes, count, row_fits, &form->domain, target);
+        return rows_limited(c->row, fit) && all_fit(nodes, count, row_fits, fit);
     if (c->sums)
-        return all_fit(nodes, count, colsum_fits, &form->domain, target);
-    return form_of_maps(nodes, count, target, c->updates, form);
+        return all_fit(nodes, count, colsum_fits, fit);
+    return form_of_maps(nodes, count, c, fit, form);
 }
 
 static GfKernelForm form_by_class(const Census *c)
@@ -313,6 +358,14 @@ static GfKernelForm form_by_class(const Census *c)
 
 bool gf_kernel_form(GfNode *const *nodes, uint32_t count, const GfTarget *target, GfKernelForm *form)
 {
+    GfRefusal unseen;
+    return gf_kernel_form_why(nodes, count, target, form, &unseen);
+}
+
+bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *target, GfKernelForm *form,
+                        GfRefusal *why)
+{
+    Fit fit = {.domain = &form->domain, .target = target, .why = why};
     Census c = {0};
 
     for (uint32_t i = 0; i < count; i++)
@@ -322,12 +375,12 @@ bool gf_kernel_form(GfNode *const *nodes, uint32_t count, const GfTarget *target
     *form = form_by_class(&c);
     uint32_t coded = c.products + c.rows + c.sums + c.opaques + c.maps;
     if (coded == 0)
-        return count == 1;
+        return count == 1 || refuse(&fit, GF_REFUSAL_NO_EDGE, NULL);
     if (coded > 1 && target && coded > target->kernel_nodes)
-        return false;
+        return refuse(&fit, GF_REFUSAL_TOO_MANY, c.last);
     if (coded > 1)
-        return form_of_many(nodes, count, target, &c, form);
-    if (c.maps && !flat_fits(c.first, &form->domain, target))
+        return form_of_many(nodes, count, &c, &fit, form);
+    if (c.maps && !flat_fits(c.first, &fit))
         form->kind = GF_KERNEL_ROW;
     return true;
 }

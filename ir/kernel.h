@@ -39,10 +39,53 @@ typedef struct GfKernelForm {
     uint32_t products; /* TILE: how many */
 } GfKernelForm;
 
+/* Why nodes are not one kernel.  X(id, what it says of GfRefusal.node) */
+#define GF_REFUSAL_TABLE(X)                                                                                            \
+    X(NONE, "they are one kernel")                                                                                     \
+    X(OPAQUE, "has a kernel of its own, which holds nothing else")                                                     \
+    X(TOO_MANY, "would make a kernel of more ops than the target allows")                                              \
+    X(MIXES_PRODUCT, "works along rows or columns: a tile of products holds elementwise ops alone beside them")        \
+    X(MIXES_SUM, "sums down columns: such a kernel holds no row op")                                                   \
+    X(PRODUCTS, "would be one product more than a tile of the target adds up")                                         \
+    X(ROW_LENGTH, "has rows of a length that is not known, or longer than the target keeps at hand")                   \
+    X(RESULT_TYPE, "gives a value of another shape than the kernel works on")                                          \
+    X(OPERAND_TYPE, "reads a value that does not broadcast to what the kernel works on")                               \
+    X(GATHERS, "gathers: its table must be in memory whole, and only row kernels gather")                              \
+    X(RESULTS, "has several results, which only a flat kernel of one shape takes")                                     \
+    X(FEEDS_PRODUCT, "is a product, and needs whole what the same kernel would still compute")                         \
+    X(PROLOGUE_WAITS, "is computed while a product loads, and would wait for that product's tile")                     \
+    X(PROLOGUE_SIZE, "would be computed anew for each of many tiles of the product that loads it")                     \
+    X(STORED, "is read elsewhere, too, and the kernel of a column sum stores no elements")                             \
+    X(UPDATES, "would be a second AdamW update in the kernel")                                                         \
+    X(PATH, "stands between them: it waits for the one, and the other waits for it")                                   \
+    X(FAR, "stands far away in the graph: what it reads would wait in memory for it all the while")                    \
+    X(IN_PLACE, "becomes the new value of a state that it reads: alone it is done in place")                           \
+    X(NO_EDGE, "neither reads the other, nor do they sum one matrix: a kernel for both would save no memory")          \
+    X(NOT_ASKED, "may share a kernel with the other, but `fuse` is greedy and joins an op with what it reads, in "     \
+                 "order")
+
+typedef enum GfRefusalKind {
+#define X(id, text) GF_REFUSAL_##id,
+    GF_REFUSAL_TABLE(X)
+#undef X
+        GF_REFUSAL_COUNT
+} GfRefusalKind;
+
+typedef struct GfRefusal {
+    GfRefusalKind kind;
+    const GfNode *node; /* of which the text speaks; NULL for NONE and NO_EDGE */
+} GfRefusal;
+
+const char *gf_refusal_text(GfRefusalKind kind);
+
 /* The form of `count` nodes that all carry one kernel number, in any order.
  * False when no kernel can hold them.  `target` NULL: a target without limits.
  * A node alone always has a form, whatever its size. */
 bool gf_kernel_form(GfNode *const *nodes, uint32_t count, const GfTarget *target, GfKernelForm *form);
+
+/* The same; where no kernel can hold them, `why` says what does not fit (the first of several). */
+bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *target, GfKernelForm *form,
+                        GfRefusal *why);
 
 /* A node that is computed while a product of the same kernel loads an operand:
  * elementwise, all uses in one node of the kernel, which is a product that reads

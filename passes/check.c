@@ -95,7 +95,7 @@ GfStatus gf_check_pass(GfGraph *small, const GfPassCall *call, const GfTarget *t
 
     if (!before)
         return gf_fail_memory(diags);
-    GfStatus status = gf_pass_run(small, call, target, counts, diags);
+    GfStatus status = gf_pass_run(small, call, target, NULL, counts, diags);
     if (status == GF_OK)
         status = gf_verify(small, diags);
     if (status != GF_OK)

@@ -15,7 +15,7 @@ GfStatus gf_check_pass(GfGraph *small, const GfPassCall *call, const GfTarget *t
 GfStatus gf_check_text(const GfGraph *g, const GfPassCall *call, GfDiags *diags);
 
 /* One run of a pass with a scratch arena of its own; `counts` takes what it counted. */
-GfStatus gf_pass_run(GfGraph *g, const GfPassCall *call, const GfTarget *target, int64_t counts[GF_MAX_COUNTERS],
-                     GfDiags *diags);
+GfStatus gf_pass_run(GfGraph *g, const GfPassCall *call, const GfTarget *target, GfRefusals *refusals,
+                     int64_t counts[GF_MAX_COUNTERS], GfDiags *diags);
 
 #endif

@@ -67,7 +67,11 @@ static bool can_join(const GfNode *n)
 static bool is_near(const Fuse *f, const GfNode *a, const GfNode *b)
 {
     uint32_t x = f->position[a->id], y = f->position[b->id];
-    return (x > y ? x - y : y - x) <= NEAR || a->results[0].type.rank == 0;
+
+    if ((x > y ? x - y : y - x) <= NEAR || a->results[0].type.rank == 0)
+        return true;
+    gf_groups_note(&f->groups, a, b, (GfRefusal){GF_REFUSAL_FAR, b});
+    return false;
 }
 
 /* ---- 1. prologues --------------------------------------------------------------------- */
@@ -148,6 +152,16 @@ static bool replaces_operand(const GfNode *n)
     return false;
 }
 
+/* Producers that the node would need memory and a copy to join. */
+static void note_in_place(const Fuse *f, const GfNode *n)
+{
+    for (uint32_t i = 0; i < n->operand_count; i++) {
+        const GfNode *from = gf_operand(n, i)->node;
+        if (can_join(from) && from->kernel != n->kernel)
+            gf_groups_note(&f->groups, from, n, (GfRefusal){GF_REFUSAL_IN_PLACE, n});
+    }
+}
+
 static void join_producers(Fuse *f, GfNode *n, GfKernelKind kind)
 {
     for (uint32_t i = 0; i < n->operand_count; i++) {
@@ -165,11 +179,14 @@ static void merge_chains(Fuse *f)
         bool joins = is_map(n) || class_of(n) == GF_CLASS_ROW;
         if (!joins || gf_kernel_is_prologue(n))
             continue;
-        if (!replaces_operand(n)) {
+        bool in_place = replaces_operand(n);
+        if (!in_place) {
             join_producers(f, n, GF_KERNEL_TILE);
             join_producers(f, n, GF_KERNEL_ROW);
         }
         join_producers(f, n, GF_KERNEL_FLAT);
+        if (in_place)
+            note_in_place(f, n);
     }
 }
 

@@ -107,31 +107,35 @@ static bool reserve_trial(GfGroups *s, size_t count)
 }
 
 /* The form of the union of groups `a` and `b`, if it has one. */
-static bool union_form(GfGroups *s, int32_t a, int32_t b, GfKernelForm *form)
+static bool union_form(GfGroups *s, int32_t a, int32_t b, GfKernelForm *form, GfRefusal *why)
 {
     const GfGroup *x = &s->groups[a], *y = &s->groups[b];
+    *why = (GfRefusal){0};
     if (!reserve_trial(s, (size_t)x->count + y->count))
         return false;
     memcpy(s->trial, x->nodes, x->count * sizeof *s->trial);
     memcpy(s->trial + x->count, y->nodes, y->count * sizeof *s->trial);
     relabel(y, a);
-    bool fits = gf_kernel_form(s->trial, x->count + y->count, s->cx->target, form);
+    bool fits = gf_kernel_form_why(s->trial, x->count + y->count, s->cx->target, form, why);
     relabel(y, b);
     return fits;
 }
 
 /* ---- 2. convexity ------------------------------------------------------------------ */
 
-/* Mark and push the groups that read group `from` and stand before `to`. */
-static bool push_readers(GfGroups *s, int32_t from, int32_t to, bool direct, uint32_t *depth)
+/* Mark and push the groups that read group `from` and stand before `to`.  False where
+ * `to` reads it itself and that is no direct edge. */
+static bool push_readers(GfGroups *s, int32_t from, int32_t to, bool direct, uint32_t *depth, GfRefusal *why)
 {
     for (uint32_t i = 0; i < s->groups[from].count; i++) {
         const GfNode *n = s->groups[from].nodes[i];
         for (uint32_t r = 0; r < n->result_count; r++) {
             for (const GfUse *u = n->results[r].uses; u; u = u->next) {
                 int32_t k = u->user->kernel;
-                if (k == to && !direct)
+                if (k == to && !direct) {
+                    *why = (GfRefusal){GF_REFUSAL_PATH, n};
                     return false;
+                }
                 if (k < 0 || k == from || s->groups[k].mark == s->searches ||
                     s->groups[k].position >= s->groups[to].position)
                     continue;
@@ -144,14 +148,14 @@ static bool push_readers(GfGroups *s, int32_t from, int32_t to, bool direct, uin
 }
 
 /* No path from `a` to `b` over a third group.  Marks what depends on `a`. */
-static bool is_convex(GfGroups *s, int32_t a, int32_t b)
+static bool is_convex(GfGroups *s, int32_t a, int32_t b, GfRefusal *why)
 {
     uint32_t depth = 0;
 
     s->searches++;
-    push_readers(s, a, b, true, &depth);
+    push_readers(s, a, b, true, &depth, why);
     while (depth) {
-        if (!push_readers(s, (int32_t)s->stack[--depth], b, false, &depth))
+        if (!push_readers(s, (int32_t)s->stack[--depth], b, false, &depth, why))
             return false;
     }
     return true;
@@ -197,13 +201,28 @@ static bool absorb(GfGroups *s, int32_t a, int32_t b, const GfKernelForm *form)
     return true;
 }
 
+void gf_groups_note(const GfGroups *s, const GfNode *a, const GfNode *b, GfRefusal why)
+{
+    GfRefusals *r = s->cx->refusals;
+
+    if (!r)
+        return;
+    r->list = gf_arena_grow(r->arena, r->list, r->count, &r->capacity, sizeof *r->list);
+    if (r->list) /* else r->arena->failed */
+        r->list[r->count++] = (GfApart){a, b, why};
+}
+
 bool gf_groups_merge(GfGroups *s, const GfNode *x, const GfNode *y)
 {
     bool swap = gf_groups_of(s, x)->position > gf_groups_of(s, y)->position;
     int32_t a = swap ? y->kernel : x->kernel, b = swap ? x->kernel : y->kernel;
     GfKernelForm form;
+    GfRefusal why;
 
     if (a == b)
         return true;
-    return union_form(s, a, b, &form) && is_convex(s, a, b) && absorb(s, a, b, &form);
+    if (union_form(s, a, b, &form, &why) && is_convex(s, a, b, &why))
+        return absorb(s, a, b, &form);
+    gf_groups_note(s, x, y, why);
+    return false;
 }

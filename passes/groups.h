@@ -40,6 +40,9 @@ GfStatus gf_groups_init(GfGroups *s, GfPassCtx *cx, GfGraph *g);
  * ran out (cx->scratch->failed).  True when they are one already. */
 bool gf_groups_merge(GfGroups *s, const GfNode *a, const GfNode *b);
 
+/* Write down that the pass leaves `a` and `b` apart, where somebody asks. */
+void gf_groups_note(const GfGroups *s, const GfNode *a, const GfNode *b, GfRefusal why);
+
 static inline GfGroup *gf_groups_of(const GfGroups *s, const GfNode *n)
 {
     return &s->groups[n->kernel];

@@ -7,6 +7,7 @@
 #define GF_PASSES_PASS_H
 
 #include "ir/ir.h"
+#include "ir/kernel.h"
 #include "ir/match.h"
 #include "ir/target.h"
 
@@ -37,6 +38,19 @@ typedef struct GfPassInfo {
 
 enum { GF_MAX_COUNTERS = 6 };
 
+/* Two nodes that a pass did not put into one kernel, and why. */
+typedef struct GfApart {
+    const GfNode *a, *b;
+    GfRefusal why;
+} GfApart;
+
+/* Every such decision of a pipeline, in order, in `arena`: what `graft compile --why` asks. */
+typedef struct GfRefusals {
+    GfArena *arena;
+    GfApart *list;
+    size_t count, capacity;
+} GfRefusals;
+
 /* What a running pass is given. */
 typedef struct GfPassCtx {
     const GfPassInfo *info;
@@ -47,6 +61,7 @@ typedef struct GfPassCtx {
     const GfAttr *options; /* defaults filled in */
     uint32_t option_count;
     int64_t counts[GF_MAX_COUNTERS];
+    GfRefusals *refusals;  /* passes that make kernels write down what they leave apart; NULL: they do not */
     GfNode *last_declared; /* passes/declare.c: what it declared last; stays in the graph during the pass */
 } GfPassCtx;
 

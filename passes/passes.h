@@ -70,6 +70,7 @@ typedef struct GfPassReport {
 typedef struct GfPipelineOptions {
     const GfTarget *target;   /* NULL: gf_target_any, a cautious default */
     const GfPlugins *plugins; /* passes beside those of passes.def; NULL: none */
+    GfRefusals *refusals;     /* out: what passes that make kernels left apart; NULL: nobody asks */
     int64_t tokens, seqs;     /* reports measure the graph at these sizes; 0: they do not */
     /* Called before and after every pass; may print.  NULL: none.  `text` as in the report. */
     void (*before)(void *self, const char *text, const GfPassInfo *info, const GfGraph *g);

@@ -146,14 +146,15 @@ static uint32_t count_nodes(const GfGraph *g)
     return count;
 }
 
-GfStatus gf_pass_run(GfGraph *g, const GfPassCall *call, const GfTarget *target, int64_t counts[GF_MAX_COUNTERS],
-                     GfDiags *diags)
+GfStatus gf_pass_run(GfGraph *g, const GfPassCall *call, const GfTarget *target, GfRefusals *refusals,
+                     int64_t counts[GF_MAX_COUNTERS], GfDiags *diags)
 {
     GfArena scratch;
     GfPassCtx cx = {.info = call->info,
                     .target = target,
                     .diags = diags,
                     .loc = call->loc,
+                    .refusals = refusals,
                     .scratch = &scratch,
                     .options = call->options,
                     .option_count = call->option_count};
@@ -172,12 +173,12 @@ GfStatus gf_pass_run(GfGraph *g, const GfPassCall *call, const GfTarget *target,
 }
 
 /* Run one pass and fill in its report, all but `changed`. */
-static GfStatus run_pass(GfGraph *g, const GfPassCall *call, const GfTarget *target, GfPassReport *report,
-                         GfDiags *diags)
+static GfStatus run_pass(GfGraph *g, const GfPassCall *call, const GfTarget *target, GfRefusals *refusals,
+                         GfPassReport *report, GfDiags *diags)
 {
     *report = (GfPassReport){.text = call->text, .info = call->info, .nodes_before = count_nodes(g)};
     double begin = now();
-    GfStatus status = gf_pass_run(g, call, target, report->counts, diags);
+    GfStatus status = gf_pass_run(g, call, target, refusals, report->counts, diags);
     report->seconds = now() - begin;
     report->nodes_after = count_nodes(g);
     return status;
@@ -254,7 +255,7 @@ static GfStatus run_call(Run *r, const GfPassCall *call, GfPassReport *report)
     GF_TRY(check_needs(call, r->g, r->diags));
     if (r->options->before)
         r->options->before(r->options->self, call->text, call->info, r->g);
-    GF_TRY(run_pass(r->g, call, r->target, report, r->diags));
+    GF_TRY(run_pass(r->g, call, r->target, r->options->refusals, report, r->diags));
     double begin = now();
     GF_TRY(verify_after(r->g, call, r->diags));
     report->verify_seconds = now() - begin;

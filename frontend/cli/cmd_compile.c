@@ -16,6 +16,7 @@
 #include "frontend/cli/pass_options.h"
 #include "frontend/cli/pass_stats.h"
 #include "frontend/cli/sizes.h"
+#include "frontend/cli/why.h"
 #include "ir/kernel.h"
 #include "runtime/io/file.h"
 #include "runtime/io/folder.h"
@@ -37,6 +38,9 @@ static const GfOptionSpec option_specs[] = {
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     GF_PASS_OPTIONS,
     {"stats", "[markdown]", "print what each pass did: counters, FLOPs, bytes, planned memory, time"},
+    {"why", "NAME[,NAME]",
+     "why a parameter has a gradient or none, which kernel a value %NAME is in and why its neighbours are not, or "
+     "why two values are not one kernel"},
     {"count", "exact|peft", "how parameters are counted, see below"},
     {"seqs", "N", "plan memory for batches of up to N sequences (default 32, or --tokens where that is less)"},
     {"tokens", "N", "plan memory for batches of up to N tokens (default 32 a sequence)"},
@@ -82,6 +86,8 @@ typedef struct Compile {
     uint32_t model_ids; /* nodes from this id on were added by passes */
     GfPassReport *reports;
     size_t report_count;
+    GfGraph *forward;    /* of --why: the variant's, before autodiff; else NULL */
+    GfRefusals refusals; /* of --why */
     GfText out;
 } Compile;
 
@@ -152,6 +158,22 @@ static const char *pass_list(const Compile *c, const GfRecipe *recipe)
     return gf_arena_printf(c->arena, "%.*s%s", (int)list.length - comma, gf_text_str(&list), passes);
 }
 
+/* The passes that make the model the variant, and no others: what a gradient is taken of. */
+static GfStatus run_forward(Compile *c, const GfRecipe *recipe)
+{
+    GfText list = {.arena = c->arena};
+
+    if (!gf_options_has(c->o, "why"))
+        return GF_OK;
+    c->forward = gf_graph_clone(c->step->model.graph, NULL);
+    if (!c->forward)
+        return gf_fail_memory(c->diags);
+    gf_variant_passes(recipe->variant, &list);
+    const char *passes =
+        gf_arena_printf(c->arena, "%.*s", (int)(list.length ? list.length - 1 : 0), gf_text_str(&list));
+    return passes ? gf_pipeline_run(c->forward, passes, NULL, NULL, NULL, NULL, c->diags) : gf_fail_memory(c->diags);
+}
+
 static GfStatus run_passes(Compile *c)
 {
     GfLoadedStep *step = c->step;
@@ -170,6 +192,9 @@ static GfStatus run_passes(Compile *c)
     c->list = pass_list(c, &recipe);
     if (!c->list)
         return gf_fail_memory(c->diags);
+    c->refusals.arena = c->arena;
+    pipeline.refusals = gf_options_has(c->o, "why") ? &c->refusals : NULL;
+    GF_TRY(run_forward(c, &recipe));
     GF_TRY(gf_pass_options_read(c->o, c->list, &pipeline, c->arena, c->diags));
     c->model_ids = gf_graph_ids(step->model.graph);
     step->model.graph->name = "step";
@@ -362,8 +387,22 @@ static GfStatus add_code(Compile *c)
     return backend->emit(c->step->model.graph, c->emit, &(GfCompileOptions){.target = c->target}, &c->out, c->diags);
 }
 
+static GfStatus add_answers(Compile *c)
+{
+    GfWhySubject subject = {
+        .forward = c->forward, .step = c->step->model.graph, .list = c->list, .recorded = &c->refusals};
+    const char *question;
+
+    GF_TRY(find_target(c, &subject.target));
+    for (size_t i = 0; (question = gf_options_nth(c->o, "why", i)); i++)
+        GF_TRY(gf_why_print(&subject, question, &c->out, c->diags));
+    return GF_OK;
+}
+
 static GfStatus add_output(Compile *c)
 {
+    if (gf_options_has(c->o, "why"))
+        return add_answers(c);
     if (!c->emit)
         return add_summary(c);
     if (strcmp(c->emit, "ir") == 0)
@@ -435,6 +474,7 @@ static GfStatus run(const GfOptions *o, GfDiags *diags)
     gf_plugins_init(&plugins, NULL);
     Compile c = {.o = o, .arena = &arena, .diags = diags, .step = &step, .plugins = &plugins, .out = {.arena = &arena}};
     GfStatus status = compile(&c);
+    gf_graph_free(c.forward);
     gf_step_close(&step);
     gf_plugins_close(&plugins);
     gf_arena_free(&arena);

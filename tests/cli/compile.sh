@@ -80,6 +80,24 @@ expect 0 out "behind those of the variant" compile --help
 expect 0 out "109,483,778 of 109,483,778 parameters train" inspect "$bert"
 expect 0 out "peft keeps the original head" compile --help
 
+# Why there is a gradient or none, and why two values are not one kernel.
+expect 0 out "frozen       by the pattern '*' of freeze" compile "$bert" --variant "$lora" $small \
+    --why bert.encoder.layer.0.output.dense.weight
+expect 0 out "none is kept, for it is frozen; the backward pass comes by" compile "$bert" --variant "$lora" $small \
+    --why bert.encoder.layer.1.output.dense.weight
+expect 0 out "the backward pass ends above it" compile "$bert" --variant "$lora" $small \
+    --why bert.embeddings.word_embeddings.weight
+expect 0 out "by the pattern 'classifier.*' of train, which wins over '*' of freeze" compile "$bert" --variant "$lora" \
+    $small --why classifier.bias
+"$graft" compile "$bert" --variant "$lora" $small --emit ir -o "$folder/step.gir" >"$folder/out" || failed=1
+value=$(sed -n 's/^ *%\([0-9]*\) = layer_norm .*@k.*/\1/p' "$folder/step.gir" | head -1)
+product=$(sed -n 's/^ *%\([0-9]*\) = linear .*@k.*/\1/p' "$folder/step.gir" | sed -n 2p)
+expect 0 out "kernel       k0, rows:" compile "$bert" --variant "$lora" $small --why "%$value"
+expect 0 out "works along rows or columns: a tile of products holds" compile "$bert" --variant "$lora" $small --why "%$product"
+expect 2 err "did you mean 'classifier.bias'?" compile "$bert" $small --why classifier.bia
+expect 2 err "is in no kernel: kernels read it from memory" compile "$bert" $small --why "classifier.bias,%$value"
+expect 0 out "none: the pass \`fuse\` did not run" compile "$bert" $small --passes "" --why "%$value"
+
 # What is wrong, and where.
 sed "s,../bert.json,no.json," "$models/jobs/demo.json" | sed "s,\.\./variants,$models/variants," >"$folder/demo.json"
 expect 2 err "needs MODEL.json" compile
