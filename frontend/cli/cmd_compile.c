@@ -11,6 +11,7 @@
 #include "frontend/cli/compile_job.h"
 #include "frontend/cli/dot.h"
 #include "frontend/cli/format.h"
+#include "frontend/cli/graph_page.h"
 #include "frontend/cli/kernel_files.h"
 #include "frontend/cli/load_step.h"
 #include "frontend/cli/pass_options.h"
@@ -34,7 +35,8 @@ static const GfOptionSpec option_specs[] = {
     {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; of a job any key; may be repeated"},
     {"target", "NAME", "what to compile for: cpu (the default), cpu:x86-64-v3, cuda:sm_80, cuda:sm_90a ..."},
     {"features", "LIST", "of cuda:sm_90a: wgmma, for products rounded to bf16; off by default: see below"},
-    {"emit", "ir|dot|llvm|asm|cuda|ptx|cubin", "write the step in this form instead of the summary"},
+    {"emit", "ir|html|dot|llvm|asm|cuda|ptx|cubin",
+     "write the step in this form instead of the summary; html: a page to look at"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
     GF_PASS_OPTIONS,
     {"stats", "[markdown]", "print what each pass did: counters, FLOPs, bytes, planned memory, time"},
@@ -86,6 +88,7 @@ typedef struct Compile {
     uint32_t model_ids; /* nodes from this id on were added by passes */
     GfPassReport *reports;
     size_t report_count;
+    GfGraph *model;      /* of --emit html: before all passes; else NULL */
     GfGraph *forward;    /* of --why: the variant's, before autodiff; else NULL */
     GfRefusals refusals; /* of --why */
     GfText out;
@@ -108,8 +111,9 @@ static GfStatus check_word(const Compile *c, const char *key, const char *word, 
 
 static GfStatus read_options(Compile *c)
 {
-    static const char *const forms[] = {"ir", "llvm", "asm", "dot", "cuda", "ptx", "cubin"}, *const counts[] = {"exact",
-                                                                                                                "peft"};
+    static const char *const forms[] = {"ir", "html", "llvm", "asm", "dot", "cuda", "ptx", "cubin"}, *const counts[] = {
+                                                                                                         "exact",
+                                                                                                         "peft"};
     const char *count = gf_options_value(c->o, "count"), *target = gf_options_value(c->o, "target");
 
     c->target = target ? target : "cpu";
@@ -158,6 +162,11 @@ static const char *pass_list(const Compile *c, const GfRecipe *recipe)
     return gf_arena_printf(c->arena, "%.*s%s", (int)list.length - comma, gf_text_str(&list), passes);
 }
 
+static bool is_html(const Compile *c)
+{
+    return c->emit && strcmp(c->emit, "html") == 0;
+}
+
 /* The passes that make the model the variant, and no others: what a gradient is taken of. */
 static GfStatus run_forward(Compile *c, const GfRecipe *recipe)
 {
@@ -183,7 +192,7 @@ static GfStatus run_passes(Compile *c)
                        .seqs = c->seqs};
     GfPipelineOptions pipeline = {.plugins = c->plugins};
 
-    if (gf_options_has(c->o, "stats")) {
+    if (gf_options_has(c->o, "stats") || is_html(c)) {
         pipeline.tokens = c->tokens;
         pipeline.seqs = c->seqs;
     }
@@ -195,6 +204,9 @@ static GfStatus run_passes(Compile *c)
     c->refusals.arena = c->arena;
     pipeline.refusals = gf_options_has(c->o, "why") ? &c->refusals : NULL;
     GF_TRY(run_forward(c, &recipe));
+    c->model = is_html(c) ? gf_graph_clone(step->model.graph, NULL) : NULL;
+    if (is_html(c) && !c->model)
+        return gf_fail_memory(c->diags);
     GF_TRY(gf_pass_options_read(c->o, c->list, &pipeline, c->arena, c->diags));
     c->model_ids = gf_graph_ids(step->model.graph);
     step->model.graph->name = "step";
@@ -233,8 +245,8 @@ static int64_t head_elements(const Compile *c)
     return sum;
 }
 
-/* The line as peft prints it. */
-static void add_params(Compile *c)
+/* The line as peft prints it; NULL when memory ran out. */
+static const char *params_text(const Compile *c)
 {
     GfParamCount count = gf_count_params(c->step->model.graph);
     bool twice = c->count_peft && c->step->has_variant && c->step->variant.has_lora;
@@ -242,9 +254,9 @@ static void add_params(Compile *c)
 
     count.all += head;
     count.trainable += head;
-    gf_text_add(&c->out, "trainable params: %s || all params: %s || trainable%%: %.4f\n",
-                gf_format_count(c->arena, count.trainable), gf_format_count(c->arena, count.all),
-                count.all ? 100.0 * (double)count.trainable / (double)count.all : 0.0);
+    return gf_arena_printf(c->arena, "trainable params: %s || all params: %s || trainable%%: %.4f",
+                           gf_format_count(c->arena, count.trainable), gf_format_count(c->arena, count.all),
+                           count.all ? 100.0 * (double)count.trainable / (double)count.all : 0.0);
 }
 
 static int64_t state_bytes(const GfGraph *g, GfOp op)
@@ -349,7 +361,8 @@ static GfStatus add_summary(Compile *c)
     add_config(c);
     if (step->has_variant)
         gf_text_add(&c->out, "variant   %s%s%s\n", v->name, *v->about ? ": " : "", v->about);
-    add_params(c);
+    const char *params = params_text(c);
+    gf_text_add(&c->out, "%s\n", params ? params : "");
     gf_text_add(&c->out, "passes    %s\n", c->list);
     return add_step(c);
 }
@@ -399,6 +412,27 @@ static GfStatus add_answers(Compile *c)
     return GF_OK;
 }
 
+static GfStatus add_page(Compile *c)
+{
+    const GfLoadedStep *step = c->step;
+    const char *variant = step->has_variant ? step->variant.name : "everything trains";
+    GfGraphPage page = {.title = gf_arena_printf(c->arena, "%s, %s", step->model.name, variant),
+                        .about =
+                            gf_arena_printf(c->arena, "A step of %s, compiled for %s", c->o->arguments[0], c->target),
+                        .list = c->list,
+                        .params = params_text(c),
+                        .before = c->model,
+                        .after = step->model.graph,
+                        .reports = c->reports,
+                        .report_count = c->report_count,
+                        .tokens = c->tokens,
+                        .seqs = c->seqs};
+
+    if (!page.title || !page.about || !page.params)
+        return gf_fail_memory(c->diags);
+    return gf_graph_page(&page, &c->out, c->diags);
+}
+
 static GfStatus add_output(Compile *c)
 {
     if (gf_options_has(c->o, "why"))
@@ -407,6 +441,8 @@ static GfStatus add_output(Compile *c)
         return add_summary(c);
     if (strcmp(c->emit, "ir") == 0)
         gf_graph_print(c->step->model.graph, &c->out);
+    else if (is_html(c))
+        return add_page(c);
     else if (strcmp(c->emit, "dot") == 0)
         gf_dot_print(c->step->model.graph, &c->out);
     else
@@ -475,6 +511,7 @@ static GfStatus run(const GfOptions *o, GfDiags *diags)
     Compile c = {.o = o, .arena = &arena, .diags = diags, .step = &step, .plugins = &plugins, .out = {.arena = &arena}};
     GfStatus status = compile(&c);
     gf_graph_free(c.forward);
+    gf_graph_free(c.model);
     gf_step_close(&step);
     gf_plugins_close(&plugins);
     gf_arena_free(&arena);

@@ -98,6 +98,36 @@ expect 2 err "did you mean 'classifier.bias'?" compile "$bert" $small --why clas
 expect 2 err "is in no kernel: kernels read it from memory" compile "$bert" $small --why "classifier.bias,%$value"
 expect 0 out "none: the pass \`fuse\` did not run" compile "$bert" $small --passes "" --why "%$value"
 
+# A page: whole, self-contained, every link leads somewhere, and what differs has a sign.
+page() {
+    "$graft" compile "$@" --emit html -o "$folder/page.html" || { echo "no page of $*"; failed=1; }
+    grep -o ' id="[^"]*"' "$folder/page.html" | sed 's/ id="//' | LC_ALL=C sort >"$folder/ids"
+    grep -o 'href="[^"]*"' "$folder/page.html" | sed 's/href="#\{0,1\}//' | LC_ALL=C sort -u >"$folder/links"
+    [ -s "$folder/ids" ] && [ -s "$folder/links" ] || { echo "the page of $* is empty"; failed=1; }
+    [ -z "$(uniq -d "$folder/ids")" ] || { echo "the page of $* has an id twice: $(uniq -d "$folder/ids" | head -3)"; failed=1; }
+    lost=$(LC_ALL=C comm -13 "$folder/ids" "$folder/links")
+    [ -z "$lost" ] || { echo "the page of $* has links to nowhere: $lost"; failed=1; }
+    for tag in details div table section ul; do
+        open=$(grep -o "<$tag[ >]" "$folder/page.html" | wc -l) close=$(grep -o "</$tag>" "$folder/page.html" | wc -l)
+        [ "$open" = "$close" ] || { echo "the page of $* opens $open $tag and closes $close"; failed=1; }
+    done
+    grep -qE '<script|src=|url\(|https?:' "$folder/page.html" && { echo "the page of $* needs more than itself"; failed=1; }
+    [ "$(wc -c <"$folder/page.html")" -lt 3000000 ] || { echo "the page of $* is too large"; failed=1; }
+}
+shows() {
+    for text; do grep -qF -e "$text" "$folder/page.html" || { echo "'$text' is not in the page"; failed=1; }; done
+}
+page "$bert" --variant "$lora" --set num_labels=6
+shows "❄ 16 frozen" "◆ 6 adapter" "● 2 trains" "∇ attention.self.query.lora_A" "<h3>Optimizer" "bert.encoder.layer.11" \
+    "199 gradients, 291 nodes" "GFLOP" 'class="k tile"' 'class="k row"' "in place" "trainable params: 446,982"
+page "$models/distilbert.json" --set n_layers=1
+shows "● 16 trains" "<h3>Backward"
+page "$bert" $small --passes ""
+shows "The model before the passes" 'class="k lone"'
+sed 's/BertForSequenceClassification/<Bert>/' "$bert" >"$folder/odd.json"
+page "$folder/odd.json" $small
+shows "&lt;Bert&gt;"
+
 # What is wrong, and where.
 sed "s,../bert.json,no.json," "$models/jobs/demo.json" | sed "s,\.\./variants,$models/variants," >"$folder/demo.json"
 expect 2 err "needs MODEL.json" compile
