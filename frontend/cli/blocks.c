@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { NONE = UINT32_MAX };
+#define NONE UINT32_MAX
 
 /* ---- names -------------------------------------------------------------------------- */
 
