@@ -19,11 +19,12 @@ typedef struct GfAblateOptions {
 
 /* A step without one pass. */
 typedef struct GfAblation {
-    const char *pass; /* what is left out; NULL: nothing is */
-    const char *list; /* the passes that ran */
-    const char *kept; /* why it cannot be left out, and nothing was measured; NULL: it can */
-    GfMeasure cost;   /* of the step at the mean size of the batches */
-    int64_t planned;  /* bytes of the arena */
+    const char *pass;    /* what is left out; NULL: nothing is */
+    const char *list;    /* the passes that ran */
+    bool changes_values; /* by design, as rounding */
+    const char *kept;    /* why it cannot be left out, and nothing was measured; NULL: it can */
+    GfMeasure cost;      /* of the step at the mean size of the batches */
+    int64_t planned;     /* bytes of the arena */
     uint32_t kernels, launches;
     double compile_seconds;
     double seconds; /* of a step: median of the rounds */
@@ -40,7 +41,7 @@ typedef struct GfAblateResult {
 
 /* Measure variant `index` of the session's job.  The result lives in the session's arena.
  * Errors: GF_ERR_VALUE a step whose loss is not that of the whole one (but for passes that
- * round), no training data; those of compiling and running. */
+ * change values by design), no training data; those of compiling and running. */
 GfStatus gf_ablate(GfSession *session, size_t index, const GfAblateOptions *options, GfAblateResult *result,
                    GfDiags *diags);
 
