@@ -37,6 +37,8 @@ void gf_print_job_variants(const GfJobFile *file, GfArena *arena)
         print_program("update", of[GF_STEP_UPDATE], v->limits.train, arena);
         print_program("accumulate", of[GF_STEP_ACCUMULATE], v->limits.train, arena);
         print_program("evaluate", of[GF_STEP_EVALUATE], v->limits.evaluate, arena);
+        print_program("frozen", of[GF_STEP_FROZEN_TRAIN], v->limits.train, arena);
+        print_program("frozen evaluate", of[GF_STEP_FROZEN_EVALUATE], v->limits.evaluate, arena);
     }
 }
 

@@ -117,10 +117,46 @@ static void print_estimate(const GfTrainView *v, const GfEstimate *e, const GfTr
 {
     if (!e->made)
         return;
-    double all = e->epoch_seconds * (double)(t->max_steps - t->state.step) / (double)t->epoch_steps;
-    fprintf(v->out, "%-*s  %s of memory, about %s an epoch, %s to the last step; %.0f %% of padding avoided\n",
-            NAME_WIDTH, "needs", gf_format_bytes(v->arena, e->memory), format_time(v->arena, e->epoch_seconds),
-            format_time(v->arena, all), 100 * (1 - (double)e->tokens / (double)e->padded));
+    double epochs = (double)(t->max_steps - t->state.step) / (double)t->epoch_steps, first = epochs < 1 ? epochs : 1;
+    double all = e->epoch_seconds * first + e->later_seconds * (epochs - first);
+    fprintf(v->out, "%-*s  %s of memory, about %s an epoch, ", NAME_WIDTH, "needs",
+            gf_format_bytes(v->arena, e->memory), format_time(v->arena, e->epoch_seconds));
+    if (t->hoist.kept)
+        fprintf(v->out, "%.2g s one after the first, ", e->later_seconds);
+    fprintf(v->out, "%s to the last step; %.0f %% of padding avoided\n", format_time(v->arena, all),
+            100 * (1 - (double)e->tokens / (double)e->padded));
+}
+
+/* What is kept of the examples of one data set. */
+static void print_kept(const GfTrainView *v, const GfHoist *h, const char *split)
+{
+    if (h->kept == h->dataset->examples)
+        fprintf(v->out, ", %s for the %s %s examples", gf_format_bytes(v->arena, h->bytes),
+                gf_format_count(v->arena, (int64_t)h->kept), split);
+    else
+        fprintf(v->out, ", %s for %s of %s %s examples (all: %s, hoist_budget_mb: %lld)",
+                gf_format_bytes(v->arena, h->bytes), gf_format_count(v->arena, (int64_t)h->kept),
+                gf_format_count(v->arena, (int64_t)h->dataset->examples), split, gf_format_bytes(v->arena, h->wanted),
+                (long long)v->variant->training.hoist_budget_mb);
+}
+
+/* A variant that wants a frozen part computed once is told what comes of it. */
+static void print_hoist(const GfTrainView *v, const GfTrainer *t)
+{
+    if (!v->variant->variant.frozen_is_still)
+        return;
+    fprintf(v->out, "%-*s  ", NAME_WIDTH, "frozen");
+    if (!t->hoist.count) {
+        fprintf(v->out, "computed in every epoch: %s\n",
+                v->variant->training.hoist_budget_mb ? "no product depends on frozen parameters and inputs alone"
+                                                     : "hoist_budget_mb is 0");
+        return;
+    }
+    fprintf(v->out, "computed in the first epoch");
+    print_kept(v, &t->hoist, "training");
+    if (t->evaluator.hoist.count)
+        print_kept(v, &t->evaluator.hoist, "validation");
+    fprintf(v->out, "\n");
 }
 
 /* The next metric from `m` on that has a column; GF_METRIC_COUNT: no more. */
@@ -159,6 +195,7 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
             gf_format_count(v->arena, s->params.trainable), gf_format_count(v->arena, s->params.all), percent,
             s->compile_seconds);
     print_fresh(v);
+    print_hoist(v, trainer);
     print_estimate(v, estimate, trainer);
     if (trainer->state.step)
         fprintf(v->out, "%-*s  goes on after step %lld of %lld\n", NAME_WIDTH, "resumed",

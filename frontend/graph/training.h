@@ -52,6 +52,7 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     BOOL(load_best_model_at_end, false)                                                                                \
     INT(early_stopping_patience, 0, 0, 1000000)                                                                        \
     NUMBER(early_stopping_threshold, 0, 0, 1e9)                                                                        \
+    INT(hoist_budget_mb, 1024, 0, 1 << 30)                                                                             \
     BOOL(bf16, false)                                                                                                  \
     BOOL(tf32, false)                                                                                                  \
     BOOL(disable_tqdm, false)
@@ -79,7 +80,9 @@ typedef struct GfTraining {
 /* The defaults.  num_train_epochs 0 means max_steps alone counts; save_total_limit
  * 0 no limit; early_stopping_patience 0 never; data_seed -1 as seed;
  * max_steps -1 as num_train_epochs says; max_grad_norm 0 no clipping;
- * metric_for_best_model "" the loss. */
+ * metric_for_best_model "" the loss.  hoist_budget_mb is the memory for what a frozen part
+ * gives for each example, of variants with "frozen_dropout": false; 0: nothing is kept, and
+ * the step is not cut in two. */
 extern const GfTraining gf_training_defaults;
 
 /* Lay the keys of `object` over `training`; NULL has none.  Strings live as long

@@ -55,9 +55,22 @@ static GfStatus read_patterns(GfVariant *v, GfDiags *diags)
     return GF_OK;
 }
 
+static GfStatus read_frozen_dropout(GfVariant *v, GfDiags *diags)
+{
+    const cJSON *node = gf_json_find(&v->doc, v->doc.root, "frozen_dropout");
+    bool drops = true;
+
+    GF_TRY(gf_json_get_bool(&v->doc, v->doc.root, "frozen_dropout", GF_OPTIONAL, &drops, diags));
+    if (node && !*v->freeze)
+        return gf_fail(diags, gf_json_key_loc(&v->doc, node), GF_ERR_KEY,
+                       "\"frozen_dropout\" is about what is frozen, and nothing is");
+    v->frozen_is_still = !drops;
+    return GF_OK;
+}
+
 static GfStatus interpret(GfVariant *v, GfDiags *diags)
 {
-    static const char *const keys[] = {"variant", "about", "freeze", "train", "lora", "training"};
+    static const char *const keys[] = {"variant", "about", "freeze", "train", "frozen_dropout", "lora", "training"};
     const cJSON *root = v->doc.root, *lora = NULL;
 
     GF_TRY(gf_kind_check(&v->doc, GF_KIND_VARIANT, diags));
@@ -65,6 +78,7 @@ static GfStatus interpret(GfVariant *v, GfDiags *diags)
     GF_TRY(gf_json_get_string(&v->doc, root, "variant", GF_OPTIONAL, &v->name, diags));
     GF_TRY(gf_json_get_string(&v->doc, root, "about", GF_OPTIONAL, &v->about, diags));
     GF_TRY(read_patterns(v, diags));
+    GF_TRY(read_frozen_dropout(v, diags));
     GF_TRY(gf_json_get_object(&v->doc, root, "lora", GF_OPTIONAL, &lora, diags));
     if (lora)
         GF_TRY(read_lora(v, lora, diags));
@@ -111,15 +125,21 @@ void gf_variant_close(GfVariant *variant)
     *variant = (GfVariant){0};
 }
 
-void gf_variant_passes(const GfVariant *v, GfText *list)
+static void add_lora(const GfVariant *v, GfText *list)
 {
-    if (v && *v->freeze)
-        gf_text_add(list, "freeze{freeze=\"%s\",train=\"%s\"},", v->freeze, v->train);
-    if (!v || !v->has_lora)
-        return;
     gf_text_add(list, "attach-lora{targets=\"%s\",r=%lld,alpha=", v->lora.targets, (long long)v->lora.r);
     gf_json_add_number(list, v->lora.alpha);
     gf_text_add(list, ",dropout=");
     gf_json_add_number(list, v->lora.dropout);
     gf_text_add(list, "%s},", v->lora.use_rslora ? ",rslora=1" : "");
+}
+
+void gf_variant_passes(const GfVariant *v, GfText *list)
+{
+    if (v && *v->freeze)
+        gf_text_add(list, "freeze{freeze=\"%s\",train=\"%s\"},", v->freeze, v->train);
+    if (v && v->has_lora)
+        add_lora(v, list);
+    if (v && v->frozen_is_still)
+        gf_text_add(list, "inference{frozen=1},");
 }

@@ -129,6 +129,26 @@ static size_t batch_size(const graft_trainer *t, const GfDataset *data)
     return size;
 }
 
+/* Of the memory for what a frozen part gives, what is not yet given away. */
+static int64_t budget_left(const graft_trainer *t)
+{
+    int64_t left = gf_hoist_budget(&t->variant->training) - t->trainer.hoist.bytes;
+
+    for (int i = 0; i < GF_SPLIT_COUNT; i++)
+        left -= t->evaluators[i].hoist.bytes;
+    return left;
+}
+
+static GfStatus open_evaluator(graft_trainer *t, graft_split split, const GfDataset *data, GfDiags *diags)
+{
+    GfEvaluator *ev = &t->evaluators[split];
+
+    GF_TRY(gf_evaluator_init(ev, &t->arena, data, batch_size(t, data), diags));
+    GF_TRY(gf_evaluator_hoist(ev, &t->arena, &t->steps, budget_left(t), diags));
+    t->evaluates[split] = true;
+    return GF_OK;
+}
+
 static GfStatus evaluate(graft_trainer *t, graft_split split, graft_scores *out, GfDiags *diags)
 {
     const GfDataset *data;
@@ -136,8 +156,7 @@ static GfStatus evaluate(graft_trainer *t, graft_split split, graft_scores *out,
 
     GF_TRY(find_data(t, split, &data, diags));
     if (!t->evaluates[split])
-        GF_TRY(gf_evaluator_init(&t->evaluators[split], &t->arena, data, batch_size(t, data), diags));
-    t->evaluates[split] = true;
+        GF_TRY(open_evaluator(t, split, data, diags));
     GF_TRY(gf_evaluate(&t->evaluators[split], t->steps.evaluate.exec, &evaluation, diags));
     *out = gf_api_scores(&evaluation);
     return GF_OK;

@@ -127,7 +127,7 @@ void gf_batch_add(GfBatch *batch, const int32_t *ids, size_t length, size_t firs
     batch->seqs++;
 }
 
-static void pack_tokens(GfBatch *batch, const GfDataset *d, size_t example)
+void gf_batch_add_example(GfBatch *batch, const GfDataset *d, size_t example)
 {
     size_t begin = d->offsets[example], length = d->offsets[example + 1] - begin;
 
@@ -143,7 +143,7 @@ static void pack(GfBatch *batch, const GfDataset *d, size_t example)
 {
     int32_t seq = batch->seqs;
 
-    pack_tokens(batch, d, example);
+    gf_batch_add_example(batch, d, example);
     if (d->labels)
         batch->labels[seq] = d->labels[example];
     if (d->targets)
@@ -188,6 +188,7 @@ const GfBatch *gf_batcher_next(GfBatcher *b)
     size_t count = least(b->dataset->examples - first, b->batch_size);
 
     b->batch.tokens = b->batch.seqs = 0;
+    b->batch.examples = b->order + first;
     b->batch.weight = 0;
     for (size_t i = 0; i < count; i++)
         pack(&b->batch, b->dataset, b->order[first + i]);

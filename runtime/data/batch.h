@@ -15,15 +15,16 @@
 typedef struct GfBatch {
     int32_t tokens;
     int32_t seqs;
-    int32_t *ids;       /* [tokens] */
-    int32_t *positions; /* [tokens] from 0 in each sequence */
-    int32_t *types;     /* [tokens] 0, and 1 in the second text of a pair */
-    int32_t *starts;    /* [seqs] row of the first token */
-    int32_t *lengths;   /* [seqs] */
-    int32_t *labels;    /* [seqs] of single-label classification, else all 0 */
-    float *targets;     /* [seqs, classes] of the others; NULL */
-    float *weights;     /* [seqs] of each example's loss, of mean 1 within the batch (or all 0) */
-    double weight;      /* the sum before that: seqs, where no class has a weight */
+    int32_t *ids;             /* [tokens] */
+    int32_t *positions;       /* [tokens] from 0 in each sequence */
+    int32_t *types;           /* [tokens] 0, and 1 in the second text of a pair */
+    int32_t *starts;          /* [seqs] row of the first token */
+    int32_t *lengths;         /* [seqs] */
+    int32_t *labels;          /* [seqs] of single-label classification, else all 0 */
+    float *targets;           /* [seqs, classes] of the others; NULL */
+    float *weights;           /* [seqs] of each example's loss, of mean 1 within the batch (or all 0) */
+    double weight;            /* the sum before that: seqs, where no class has a weight */
+    const uint32_t *examples; /* [seqs] which of the data set they are; NULL: of none */
 } GfBatch;
 
 /* Room for so many tokens and sequences, in `arena`; labels, targets and weights are
@@ -32,6 +33,9 @@ GfStatus gf_batch_init(GfBatch *batch, GfArena *arena, size_t tokens, size_t seq
 
 /* Add a sequence, for which there is room; its tokens from number `first` on are of type 1. */
 void gf_batch_add(GfBatch *batch, const int32_t *ids, size_t length, size_t first);
+
+/* Add the tokens of an example, for which there is room; nothing but them. */
+void gf_batch_add_example(GfBatch *batch, const GfDataset *dataset, size_t example);
 
 typedef struct GfBatcher {
     const GfDataset *dataset; /* borrowed, outlives the batcher */

@@ -8,6 +8,7 @@ typedef struct GfEstimate {
     bool made;
     int64_t memory;       /* bytes: parameters, optimizer state, packed weights, what steps work in */
     double epoch_seconds; /* of training steps, without evaluation */
+    double later_seconds; /* the same of an epoch after the first, where what a frozen part gives is kept */
     int64_t tokens;       /* of an epoch */
     int64_t padded;       /* of the same batches, each padded to its longest text */
 } GfEstimate;

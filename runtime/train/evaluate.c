@@ -16,10 +16,20 @@ static GfStatus allocate(GfEvaluated *batch, GfArena *arena, const GfBatcher *b,
 GfStatus gf_evaluator_init(GfEvaluator *ev, GfArena *arena, const GfDataset *dataset, size_t batch_size, GfDiags *diags)
 {
     ev->hook = (GfLogitsHook){0};
+    ev->hoist = (GfHoist){0};
     GF_TRY(gf_batcher_init(&ev->batcher, arena, dataset, batch_size, diags));
     for (size_t i = 0; i < 2; i++)
         GF_TRY(allocate(&ev->under_way[i], arena, &ev->batcher, diags));
     return gf_metrics_init(&ev->metrics, arena, dataset->problem, dataset->classes, dataset->examples, diags);
+}
+
+GfStatus gf_evaluator_hoist(GfEvaluator *ev, GfArena *arena, GfSteps *s, int64_t budget, GfDiags *diags)
+{
+    const GfCompiled *c = &s->frozen_evaluate;
+
+    if (!c->exec)
+        return GF_OK;
+    return gf_hoist_init(&ev->hoist, arena, c->exec, c->program, &s->store, &ev->batcher, budget, diags);
 }
 
 /* The first of the largest: as argmax; -1 when one is not a number. */
@@ -89,6 +99,7 @@ static GfStatus begin(GfEvaluator *ev, GfExec *exec, const GfBatch *batch, GfEva
     if (batch->targets)
         memcpy(under_way->targets, batch->targets, (size_t)batch->seqs * ev->metrics.classes * sizeof *batch->targets);
     memcpy(under_way->labels, batch->labels, (size_t)batch->seqs * sizeof *batch->labels);
+    GF_TRY(gf_hoist_bind(&ev->hoist, exec, batch, diags));
     return gf_steps_run(exec, batch, NULL, diags);
 }
 

@@ -2,6 +2,7 @@
 #ifndef GF_RUNTIME_TRAIN_EVALUATE_H
 #define GF_RUNTIME_TRAIN_EVALUATE_H
 
+#include "runtime/train/hoist.h"
 #include "runtime/train/metrics.h"
 #include "runtime/train/steps.h"
 
@@ -33,10 +34,14 @@ typedef struct GfEvaluator {
     GfEvaluated under_way[2];
     GfMetrics metrics;
     GfLogitsHook hook; /* take NULL: none; may be set after gf_evaluator_init */
+    GfHoist hoist;     /* of the data set, after gf_evaluator_hoist; else empty */
 } GfEvaluator;
 
 GfStatus gf_evaluator_init(GfEvaluator *evaluator, GfArena *arena, const GfDataset *dataset, size_t batch_size,
                            GfDiags *diags);
+
+/* Where the steps' evaluation has hoisted inputs, keep them as gf_hoist_init says; else nothing to do. */
+GfStatus gf_evaluator_hoist(GfEvaluator *evaluator, GfArena *arena, GfSteps *steps, int64_t budget, GfDiags *diags);
 
 /* Run all of the data set through `evaluate`, a program with outputs loss and
  * logits.  Keeps a confusion matrix or counts, no logits; of a regression the values.

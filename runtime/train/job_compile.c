@@ -153,6 +153,7 @@ static GfStatus compile_variant(Compile *c, const GfJobVariant *run, GfJobFileVa
                               .variant = &run->variant,
                               .training = &run->training,
                               .weighted = run->weighted,
+                              .hoist = true,
                               .backend = c->backend,
                               .train = v->limits.train,
                               .evaluate = v->limits.evaluate};

@@ -13,7 +13,7 @@
 #endif
 
 /* The container's own number, and that of the programs in it. */
-enum { FORMAT = 1 << 16 | GF_PROGRAM_FORMAT, MAGIC = 8, CHECKSUM = 8 };
+enum { FORMAT = 2 << 16 | GF_PROGRAM_FORMAT, MAGIC = 8, CHECKSUM = 8 };
 
 static const char magic[MAGIC + 1] = "graftjob";
 
@@ -182,7 +182,7 @@ static GfStatus take_variant(GfJobFile *f, GfBytes *in, GfDiags *diags)
 
 static GfStatus take_variants(GfJobFile *f, GfBytes *in, GfDiags *diags)
 {
-    enum { LEAST = 67 };
+    enum { LEAST = 77 };
     uint32_t count = gf_bytes_take_count(in, LEAST);
 
     f->variants = GF_NEW_ARRAY(&f->arena, GfJobFileVariant, (size_t)count + 1);

@@ -1,6 +1,7 @@
 /* job_file_check.c -- whether what is asked for is what was compiled; see job_file.h. */
 #include "runtime/train/job_file.h"
 
+#include "runtime/train/hoist.h"
 #include "runtime/train/recipe.h"
 
 #include <string.h>
@@ -10,11 +11,18 @@
 GfStatus gf_job_file_passes(const GfJobVariant *run, GfArena *arena, const char *passes[GF_STEP_PROGRAMS],
                             GfDiags *diags)
 {
-    GfRecipe r = {.variant = &run->variant, .training = &run->training, .weighted = run->weighted};
+    bool hoists = gf_recipe_may_hoist(&run->variant, &run->training);
+    GfRecipe r = {.variant = &run->variant,
+                  .training = &run->training,
+                  .weighted = run->weighted,
+                  .part = hoists ? GF_STEP_HOISTED : GF_STEP_WHOLE};
 
     passes[GF_STEP_UPDATE] = gf_recipe_train(&r, arena);
     passes[GF_STEP_ACCUMULATE] = run->training.gradient_accumulation_steps > 1 ? gf_recipe_accumulate(&r, arena) : "";
     passes[GF_STEP_EVALUATE] = gf_recipe_eval(&r, arena);
+    r.part = GF_STEP_FROZEN;
+    passes[GF_STEP_FROZEN_TRAIN] = hoists ? gf_recipe_train(&r, arena) : "";
+    passes[GF_STEP_FROZEN_EVALUATE] = hoists ? gf_recipe_eval(&r, arena) : "";
     return arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 
@@ -211,6 +219,17 @@ static bool find_output(const GfGraph *g, const char *name, GfType *type)
     return find_scalar(name, true, type);
 }
 
+/* A value that a frozen part gives for each example. */
+static bool is_hoisted(const char *name, const GfType *type)
+{
+    bool rows = strncmp(name, "hoisted.", 8) == 0 && type->dtype == GF_F32 && type->rank > 0 &&
+                type->dims[0].symbol != GF_CONSTANT;
+
+    for (uint32_t i = 1; rows && i < type->rank; i++)
+        rows = type->dims[i].symbol == GF_CONSTANT;
+    return rows;
+}
+
 static bool same_symbols(const GfProgram *p, const GfGraph *g)
 {
     bool same = p->symbol_count == g->symbol_count;
@@ -225,7 +244,7 @@ static GfStatus damaged(const GfJobFile *f, const char *what, const char *name, 
     return gf_fail(diags, (GfLoc){.file = f->path}, GF_ERR_FORMAT, "is damaged: %s '%s'", what, name);
 }
 
-static GfStatus check_faces(const GfJobFile *f, const GfProgram *p, const GfGraph *g, GfDiags *diags)
+static GfStatus check_faces(const GfJobFile *f, int kind, const GfProgram *p, const GfGraph *g, GfDiags *diags)
 {
     GfType type;
 
@@ -233,15 +252,34 @@ static GfStatus check_faces(const GfJobFile *f, const GfProgram *p, const GfGrap
         return damaged(f, "a program has other sizes than", "tokens, seqs", diags);
     for (uint32_t i = 0; i < p->tensor_count; i++) {
         const GfTensorDecl *t = &p->tensors[i];
+        if (t->kind == GF_TENSOR_INPUT && is_hoisted(t->name, &t->type))
+            continue; /* compared with what computes it below */
         if (t->kind == GF_TENSOR_INPUT && !(find_input(g, t->name, &type) && gf_type_eq(&type, &t->type)))
             return damaged(f, "a program takes another", t->name, diags);
     }
     for (uint32_t i = 0; i < p->output_count; i++) {
         const GfOutput *o = &p->outputs[i];
-        if (!(find_output(g, o->name, &type) && gf_type_eq(&type, &o->type)))
+        bool known = kind < GF_STEP_FROZEN_TRAIN ? find_output(g, o->name, &type) && gf_type_eq(&type, &o->type)
+                                                 : is_hoisted(o->name, &o->type);
+        if (!known)
             return damaged(f, "a program gives another", o->name, diags);
     }
     return GF_OK;
+}
+
+/* What a program takes of a frozen part is what another gives. */
+static GfStatus check_hoisted(const GfJobFile *f, const GfJobFileVariant *v, GfDiags *diags)
+{
+    GfProgram *const *of = v->programs.of;
+    GfDiags unseen;
+
+    gf_diags_init(&unseen, diags->arena.allocator);
+    bool whole = gf_hoist_check(of[GF_STEP_UPDATE], of[GF_STEP_FROZEN_TRAIN], &unseen) == GF_OK &&
+                 gf_hoist_check(of[GF_STEP_ACCUMULATE], of[GF_STEP_FROZEN_TRAIN], &unseen) == GF_OK &&
+                 gf_hoist_check(of[GF_STEP_EVALUATE], of[GF_STEP_FROZEN_EVALUATE], &unseen) == GF_OK &&
+                 !gf_program_hoists(of[GF_STEP_FROZEN_TRAIN]) && !gf_program_hoists(of[GF_STEP_FROZEN_EVALUATE]);
+    gf_diags_free(&unseen);
+    return whole ? GF_OK : damaged(f, "no program gives what is hoisted in", v->name, diags);
 }
 
 GfStatus gf_job_file_check_model(const GfJobFile *f, const GfModel *model, GfDiags *diags)
@@ -251,12 +289,16 @@ GfStatus gf_job_file_check_model(const GfJobFile *f, const GfModel *model, GfDia
         int kind = (int)(i % GF_STEP_PROGRAMS);
         const GfProgram *p = f->variants[i / GF_STEP_PROGRAMS].programs.of[kind];
         if (p)
-            GF_TRY(check_faces(f, p, model->graph, diags));
+            GF_TRY(check_faces(f, kind, p, model->graph, diags));
+        if (kind >= GF_STEP_FROZEN_TRAIN)
+            continue;
         if (p && !gf_program_output(p, "loss"))
             return damaged(f, "a program gives no", "loss", diags);
         if (p && kind == GF_STEP_EVALUATE && !gf_program_output(p, "logits"))
             return damaged(f, "a program gives no", "logits", diags);
     }
+    for (size_t i = 0; i < f->variant_count; i++)
+        GF_TRY(check_hoisted(f, &f->variants[i], diags));
     return GF_OK;
 }
 

@@ -44,11 +44,18 @@ static void add_maxima(const GfRecipe *r, GfText *list)
         gf_text_add(list, "{tokens=%lld,seqs=%lld}", (long long)r->tokens, (long long)r->seqs);
 }
 
+bool gf_recipe_may_hoist(const GfVariant *variant, const GfTraining *training)
+{
+    return variant && variant->frozen_is_still && training && training->hoist_budget_mb > 0;
+}
+
 /* What every list ends with. */
 static const char *finish(const GfRecipe *r, GfText *list)
 {
     const GfTraining *t = training_of(r);
 
+    if (r->part != GF_STEP_WHOLE)
+        gf_text_add(list, "hoist-frozen%s,", r->part == GF_STEP_FROZEN ? "{part=frozen}" : "");
     if (t->bf16 || t->tf32)
         gf_text_add(list, "precision{products=%s},", t->bf16 ? "bf16" : "tf32");
     gf_text_add(list, "fold,cse,dce,fuse-lora,fuse,join-launches");

@@ -4,6 +4,8 @@
  *   accumulate   the same with accumulate for adamw: all but the last micro-batch of a step
  *   eval         freeze, attach-lora, inference, fold, cse, dce, fuse-lora, fuse, plan-memory
  *
+ * `part` of a step that hoist-frozen cuts in two: the list with it, or with
+ * hoist-frozen{part=frozen}, behind adamw, accumulate or inference.
  * Where examples have weights, `weigh-loss` comes first; for logits alone, `keep-outputs`
  * comes after inference.  With bf16 or tf32 among the training arguments, `precision`
  * goes before fold. Each list is the text that `graft opt --passes` takes.
@@ -15,6 +17,9 @@
 #include "frontend/graph/variant.h"
 #include "ir/ir.h"
 
+/* The whole of a step, what is left of it, or what computes its hoisted inputs. */
+typedef enum GfStepPart { GF_STEP_WHOLE, GF_STEP_HOISTED, GF_STEP_FROZEN } GfStepPart;
+
 typedef struct GfRecipe {
     const GfVariant *variant;   /* NULL: everything trains */
     const GfTraining *training; /* NULL: the defaults */
@@ -22,7 +27,11 @@ typedef struct GfRecipe {
     bool weighted;              /* examples have weights in the loss: the input weights */
     bool return_gradients;      /* outputs "grad.NAME" beside the others */
     bool logits_only;           /* eval: no loss, so no labels, targets or weights */
+    GfStepPart part;
 } GfRecipe;
+
+/* Whether the variant's frozen parts give the same every time, and may be kept. */
+bool gf_recipe_may_hoist(const GfVariant *variant, const GfTraining *training);
 
 /* The list, in `arena`; NULL when memory ran out. */
 const char *gf_recipe_train(const GfRecipe *recipe, GfArena *arena);

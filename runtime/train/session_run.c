@@ -36,6 +36,7 @@ GfStatus gf_session_compile(const GfSession *s, const GfJobVariant *variant, GfS
                               .variant = &variant->variant,
                               .training = t,
                               .weighted = variant->weighted,
+                              .hoist = true,
                               .backend = s->backend,
                               .device = &s->device,
                               .source = &source,
@@ -249,6 +250,7 @@ static GfStatus evaluate(Run *run)
     r->split = test ? GF_SPLIT_TEST : GF_SPLIT_VALIDATION;
     GF_TRY(gf_evaluator_init(&evaluator, &run->arena, data, (size_t)run->variant->training.per_device_eval_batch_size,
                              run->diags));
+    GF_TRY(gf_evaluator_hoist(&evaluator, &run->arena, &run->steps, 0, run->diags)); /* once: nothing is kept */
     GfStatus status = gf_evaluate(&evaluator, run->steps.evaluate.exec, &r->evaluation, run->diags);
     if (status != GF_OK)
         gf_note(run->diags, "%s, after step %lld, on the %s split", r->name, (long long)r->train.step,

@@ -2,6 +2,7 @@
 #include "runtime/train/steps.h"
 
 #include "passes/passes.h"
+#include "runtime/train/hoist.h"
 
 #include <string.h>
 #include <time.h>
@@ -18,7 +19,7 @@ double gf_now(void)
 
 typedef const char *(*RecipeFn)(const GfRecipe *recipe, GfArena *arena);
 
-static GfRecipe recipe_of(const GfStepsOptions *o, GfBatchLimits limits)
+static GfRecipe recipe_of(const GfStepsOptions *o, GfBatchLimits limits, GfStepPart part)
 {
     return (GfRecipe){.variant = o->variant,
                       .training = o->training,
@@ -26,7 +27,8 @@ static GfRecipe recipe_of(const GfStepsOptions *o, GfBatchLimits limits)
                       .seqs = limits.seqs,
                       .weighted = o->weighted,
                       .return_gradients = o->return_gradients,
-                      .logits_only = o->logits_only};
+                      .logits_only = o->logits_only,
+                      .part = part};
 }
 
 /* A copy of the model's graph after `list`; NULL list: out of memory. */
@@ -42,9 +44,9 @@ static GfStatus run_passes(const GfStepsOptions *o, const char *list, GfArena *s
 }
 
 static GfStatus compile_in(const GfStepsOptions *o, const GfCompileOptions *how, RecipeFn recipe, GfBatchLimits limits,
-                           GfArena *scratch, GfProgram **out, GfDiags *diags)
+                           GfStepPart part, GfArena *scratch, GfProgram **out, GfDiags *diags)
 {
-    GfRecipe r = recipe_of(o, limits);
+    GfRecipe r = recipe_of(o, limits, part);
     GfGraph *g;
 
     GfStatus status = run_passes(o, recipe(&r, scratch), scratch, &g, diags);
@@ -55,14 +57,14 @@ static GfStatus compile_in(const GfStepsOptions *o, const GfCompileOptions *how,
 }
 
 static GfStatus compile(const GfStepsOptions *o, const GfCompileOptions *how, RecipeFn recipe, GfBatchLimits limits,
-                        GfProgram **out, GfDiags *diags)
+                        GfStepPart part, GfProgram **out, GfDiags *diags)
 {
     GfArena scratch;
 
     if (limits.tokens == 0)
         return GF_OK;
     gf_arena_init(&scratch, diags->arena.allocator);
-    GfStatus status = compile_in(o, how, recipe, limits, &scratch, out, diags);
+    GfStatus status = compile_in(o, how, recipe, limits, part, &scratch, out, diags);
     gf_arena_free(&scratch);
     return status;
 }
@@ -70,11 +72,18 @@ static GfStatus compile(const GfStepsOptions *o, const GfCompileOptions *how, Re
 static GfStatus compile_all(GfPrograms *p, const GfStepsOptions *o, const GfCompileOptions *how, GfDiags *diags)
 {
     const GfTraining *t = o->training ? o->training : &gf_training_defaults;
+    GfStepPart part = o->hoist && gf_recipe_may_hoist(o->variant, t) ? GF_STEP_HOISTED : GF_STEP_WHOLE;
+    GfProgram **of = p->of;
 
-    GF_TRY(compile(o, how, gf_recipe_train, o->train, &p->of[GF_STEP_UPDATE], diags));
+    GF_TRY(compile(o, how, gf_recipe_train, o->train, part, &of[GF_STEP_UPDATE], diags));
     if (t->gradient_accumulation_steps > 1)
-        GF_TRY(compile(o, how, gf_recipe_accumulate, o->train, &p->of[GF_STEP_ACCUMULATE], diags));
-    return compile(o, how, gf_recipe_eval, o->evaluate, &p->of[GF_STEP_EVALUATE], diags);
+        GF_TRY(compile(o, how, gf_recipe_accumulate, o->train, part, &of[GF_STEP_ACCUMULATE], diags));
+    GF_TRY(compile(o, how, gf_recipe_eval, o->evaluate, part, &of[GF_STEP_EVALUATE], diags));
+    if (gf_program_hoists(of[GF_STEP_UPDATE]))
+        GF_TRY(compile(o, how, gf_recipe_train, o->train, GF_STEP_FROZEN, &of[GF_STEP_FROZEN_TRAIN], diags));
+    if (gf_program_hoists(of[GF_STEP_EVALUATE]))
+        GF_TRY(compile(o, how, gf_recipe_eval, o->evaluate, GF_STEP_FROZEN, &of[GF_STEP_FROZEN_EVALUATE], diags));
+    return GF_OK;
 }
 
 /* ---- counting ---- */
@@ -141,13 +150,17 @@ static GfStatus take_programs(GfSteps *s, const GfStepsOptions *o, GfDiags *diag
     s->update.program = p->of[GF_STEP_UPDATE];
     s->accumulate.program = p->of[GF_STEP_ACCUMULATE];
     s->evaluate.program = p->of[GF_STEP_EVALUATE];
+    s->frozen.program = p->of[GF_STEP_FROZEN_TRAIN];
+    s->frozen_evaluate.program = p->of[GF_STEP_FROZEN_EVALUATE];
     s->params = p->params;
-    return GF_OK;
+    GF_TRY(gf_hoist_check(s->update.program, s->frozen.program, diags));
+    GF_TRY(gf_hoist_check(s->accumulate.program, s->frozen.program, diags));
+    return gf_hoist_check(s->evaluate.program, s->frozen_evaluate.program, diags);
 }
 
 static GfStatus declare_all(GfSteps *s, GfDiags *diags)
 {
-    const GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate};
+    const GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate, &s->frozen, &s->frozen_evaluate};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->program)
@@ -157,7 +170,7 @@ static GfStatus declare_all(GfSteps *s, GfDiags *diags)
 
 static GfStatus make_runnable(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
 {
-    GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate};
+    GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate, &s->frozen, &s->frozen_evaluate};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i]->program)
@@ -185,7 +198,7 @@ GfStatus gf_steps_new(GfSteps *s, const GfStepsOptions *o, GfDiags *diags)
 
 void gf_steps_free(GfSteps *s)
 {
-    GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate};
+    GfCompiled *all[] = {&s->update, &s->accumulate, &s->evaluate, &s->frozen, &s->frozen_evaluate};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         gf_exec_free(all[i]->exec);

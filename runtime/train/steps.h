@@ -4,6 +4,9 @@
  *               micro-batch, or of the last one of several
  *   accumulate  forward, backward, gradients added up: the micro-batches before
  *   evaluate    forward without dropout
+ *   frozen      what of the first two is the same for an example in every epoch: their
+ *               inputs hoisted.0, hoisted.1 ...; only of a step that hoist-frozen has cut
+ *   frozen_evaluate  the same of evaluate
  */
 #ifndef GF_RUNTIME_TRAIN_STEPS_H
 #define GF_RUNTIME_TRAIN_STEPS_H
@@ -18,7 +21,14 @@ typedef struct GfBatchLimits {
     int64_t tokens, seqs; /* 0: no such batches, no program for them */
 } GfBatchLimits;
 
-enum { GF_STEP_UPDATE, GF_STEP_ACCUMULATE, GF_STEP_EVALUATE, GF_STEP_PROGRAMS };
+enum {
+    GF_STEP_UPDATE,
+    GF_STEP_ACCUMULATE,
+    GF_STEP_EVALUATE,
+    GF_STEP_FROZEN_TRAIN,
+    GF_STEP_FROZEN_EVALUATE,
+    GF_STEP_PROGRAMS
+};
 
 /* What a variant compiles to. */
 typedef struct GfPrograms {
@@ -38,6 +48,7 @@ typedef struct GfStepsOptions {
     bool weighted;              /* the batches' weights count in the loss */
     bool return_gradients;      /* outputs "grad.NAME" of update */
     bool logits_only;           /* evaluate has no loss, and needs no labels */
+    bool hoist;                 /* cut steps where the variant allows it; whoever runs them binds what is hoisted */
     const GfPrograms *programs; /* compiled before; NULL: they are compiled, of what stands above */
 } GfStepsOptions;
 
@@ -49,6 +60,7 @@ typedef struct GfCompiled {
 typedef struct GfSteps {
     GfStore store;
     GfCompiled update, accumulate, evaluate;
+    GfCompiled frozen, frozen_evaluate;
     GfPrograms own;      /* those compiled here */
     GfParamCount params; /* of the variant, adapters included */
     double compile_seconds;

@@ -39,6 +39,20 @@ static GfStatus plan_schedule(GfTrainer *t, GfDiags *diags)
     return GF_OK;
 }
 
+/* What frozen parts give is kept for the training data first. */
+static GfStatus plan_hoists(GfTrainer *t, GfArena *arena, GfDiags *diags)
+{
+    GfSteps *s = t->options.steps;
+    int64_t budget = t->options.training->hoist_budget_mb * 1000000;
+
+    if (s->frozen.exec)
+        GF_TRY(
+            gf_hoist_init(&t->hoist, arena, s->frozen.exec, s->frozen.program, &s->store, &t->batcher, budget, diags));
+    if (!t->options.validation)
+        return GF_OK;
+    return gf_evaluator_hoist(&t->evaluator, arena, s, budget - t->hoist.bytes, diags);
+}
+
 GfStatus gf_trainer_init(GfTrainer *t, GfArena *arena, const GfTrainerOptions *options, GfDiags *diags)
 {
     const GfTraining *a = options->training;
@@ -50,6 +64,7 @@ GfStatus gf_trainer_init(GfTrainer *t, GfArena *arena, const GfTrainerOptions *o
     if (options->validation)
         GF_TRY(
             gf_evaluator_init(&t->evaluator, arena, options->validation, (size_t)a->per_device_eval_batch_size, diags));
+    GF_TRY(plan_hoists(t, arena, diags));
     t->accumulates = a->gradient_accumulation_steps > 1;
     GF_TRY(plan_steps(t, diags));
     return plan_schedule(t, diags);
@@ -137,6 +152,7 @@ static GfStatus launch(GfTrainer *t, GfExec *exec, const GfBatch *batch, const G
 
     while (t->flight_count >= most)
         GF_TRY(land(t, diags));
+    GF_TRY(gf_hoist_bind(&t->hoist, exec, batch, diags));
     GF_TRY(gf_steps_run(exec, batch, in, diags));
     *flight_at(t, t->flight_count++) =
         (GfFlight){.exec = exec, .weight = batch->weight, .step = in->step, .last = last};

@@ -94,6 +94,7 @@ typedef struct GfTrainer {
     GfStepReport reports[GF_FLIGHTS]; /* of the steps under way, by number */
     bool accumulates;
     GfBatcher batcher;
+    GfHoist hoist; /* of the training data, where the step has hoisted inputs; else empty */
     GfEvaluator evaluator;
     GfSchedule schedule;
     int64_t epoch_steps; /* optimizer steps of a whole epoch */
