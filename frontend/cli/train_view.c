@@ -134,10 +134,10 @@ static void print_kept(const GfTrainView *v, const GfHoist *h, const char *split
         fprintf(v->out, ", %s for the %s %s examples", gf_format_bytes(v->arena, h->bytes),
                 gf_format_count(v->arena, (int64_t)h->kept), split);
     else
-        fprintf(v->out, ", %s for %s of %s %s examples (all: %s, hoist_budget_mb: %lld)",
+        fprintf(v->out, ", %s for %s of %s %s examples (all: %s, hoist_budget_mb: %g)",
                 gf_format_bytes(v->arena, h->bytes), gf_format_count(v->arena, (int64_t)h->kept),
                 gf_format_count(v->arena, (int64_t)h->dataset->examples), split, gf_format_bytes(v->arena, h->wanted),
-                (long long)v->variant->training.hoist_budget_mb);
+                v->variant->training.hoist_budget_mb);
 }
 
 /* A variant that wants a frozen part computed once is told what comes of it. */
@@ -148,8 +148,8 @@ static void print_hoist(const GfTrainView *v, const GfTrainer *t)
     fprintf(v->out, "%-*s  ", NAME_WIDTH, "frozen");
     if (!t->hoist.count) {
         fprintf(v->out, "computed in every epoch: %s\n",
-                v->variant->training.hoist_budget_mb ? "no product depends on frozen parameters and inputs alone"
-                                                     : "hoist_budget_mb is 0");
+                v->variant->training.hoist_budget_mb > 0 ? "no product depends on frozen parameters and inputs alone"
+                                                         : "hoist_budget_mb is 0");
         return;
     }
     fprintf(v->out, "computed in the first epoch");

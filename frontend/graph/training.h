@@ -52,7 +52,7 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     BOOL(load_best_model_at_end, false)                                                                                \
     INT(early_stopping_patience, 0, 0, 1000000)                                                                        \
     NUMBER(early_stopping_threshold, 0, 0, 1e9)                                                                        \
-    INT(hoist_budget_mb, 1024, 0, 1 << 30)                                                                             \
+    NUMBER(hoist_budget_mb, 1024, 0, 1e9)                                                                              \
     BOOL(bf16, false)                                                                                                  \
     BOOL(tf32, false)                                                                                                  \
     BOOL(disable_tqdm, false)
