@@ -18,10 +18,11 @@
  * 1. Find the values that belong to an example alone (frozen_part.h): they depend on
  *    frozen parameters and the example's inputs, and on their way nothing is drawn.
  * 2. Of these, only what has a matrix product or an attention behind it is worth
- *    keeping: the rest stays in the step.
+ *    keeping: the rest, as the sum of embeddings, stays in the step.
  * 3. The frontier is what the rest of the step reads of them.  A value of it that one
- *    product, elementwise or row op makes of others of it stays in the step, too: the
- *    input of query, key and value is kept, not all three.
+ *    product, elementwise or row op makes of others of it, or of what stays anyway,
+ *    stays, too: the input of query, key and value is kept, not all three; and of the
+ *    lowest layer nothing, where its query, key and value have adapters.
  * 4. step: each value of the frontier is the input "hoisted.N", numbered in the order
  *    of the graph; what nobody reads any more goes, inputs are left to dce.
  *    frozen: the graph returns the frontier by these names and has no other effect.
@@ -95,19 +96,14 @@ static bool has_frontier(const Hoist *h, const GfNode *n)
  * values before any was left in the step. */
 static bool is_one_op_away(const Hoist *h, const GfNode *n, const bool *seen)
 {
-    bool from_frontier = false;
-
     if (!seen[n->id] || gf_op_info(n->op)->class_ == GF_CLASS_OPAQUE)
         return false;
     for (uint32_t i = 0; i < n->operand_count; i++) {
-        const GfValue *v = gf_operand(n, i);
-        if (!h->costly[v->node->id])
-            continue;
-        if (!seen[v->node->id])
+        uint32_t from = gf_operand(n, i)->node->id;
+        if (h->costly[from] && !seen[from])
             return false;
-        from_frontier = true;
     }
-    return from_frontier;
+    return true;
 }
 
 static GfStatus choose(Hoist *h)
@@ -230,9 +226,7 @@ static GfStatus need_first_time(const GfPassCtx *cx, const GfGraph *g)
 
 static GfStatus fail_empty(const GfPassCtx *cx)
 {
-    gf_fail(
-        cx->diags, cx->loc, GF_ERR_PASS,
-        "'hoist-frozen' finds no frozen part: no product depends on frozen parameters and inputs alone and is read");
+    gf_fail(cx->diags, cx->loc, GF_ERR_PASS, "'hoist-frozen' finds no frozen part that is worth keeping");
     gf_note(cx->diags, "dropout in the frozen part? 'inference{frozen=1}' before 'autodiff' takes it out");
     return GF_ERR_PASS;
 }

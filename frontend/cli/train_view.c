@@ -148,7 +148,7 @@ static void print_hoist(const GfTrainView *v, const GfTrainer *t)
     fprintf(v->out, "%-*s  ", NAME_WIDTH, "frozen");
     if (!t->hoist.count) {
         fprintf(v->out, "computed in every epoch: %s\n",
-                v->variant->training.hoist_budget_mb > 0 ? "no product depends on frozen parameters and inputs alone"
+                v->variant->training.hoist_budget_mb > 0 ? "nothing worth keeping lies below what trains"
                                                          : "hoist_budget_mb is 0");
         return;
     }

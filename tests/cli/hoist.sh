@@ -32,13 +32,29 @@ small="--set config.hidden_size=16 --set config.num_hidden_layers=2 --set config
     --set training.eval_strategy=steps --set training.eval_steps=5"
 both="--set variants=$out/head.json,$out/upper.json"
 
-# train NAME ARGUMENT...: in the folder NAME; what is the same for all in NAME.losses
+# run NAME ARGUMENT...: `graft train` in the folder NAME; what is the same for all in NAME.losses
+run() {
+    name=$1
+    shift
+    "$graft" train "$@" --device "$device" --set "training.output_dir=$out/$name" --losses "$out/$name.jsonl" \
+        >"$out/$name.out" 2>"$out/stderr" || fail "training of $name"
+    sed 's/, "seconds".*//' "$out/$name.jsonl" >"$out/$name.losses"
+}
+
+# train NAME ARGUMENT...: compiles the job; hoisted NAME ARGUMENT...: it has been compiled, on the CPU
 train() {
     name=$1
     shift
-    "$graft" train "$source/models/jobs/demo.json" --device "$device" $small --set "training.output_dir=$out/$name" \
-        --losses "$out/$name.jsonl" "$@" >"$out/$name.out" 2>"$out/stderr" || fail "training of $name"
-    sed 's/, "seconds".*//' "$out/$name.jsonl" >"$out/$name.losses"
+    run "$name" "$source/models/jobs/demo.json" $small "$@"
+}
+hoisted() {
+    name=$1
+    shift
+    if [ "$device" = cpu ]; then
+        run "$name" "$out/hoist.gfc" "$@"
+    else
+        train "$name" $both "$@"
+    fi
 }
 
 # says NAME TEXT
@@ -66,12 +82,27 @@ same() {
 train whole $both --set training.hoist_budget_mb=0
 says whole "frozen      computed in every epoch: hoist_budget_mb is 0"
 [ "$(wc -l <"$out/whole.losses")" -eq 60 ] || fail "steps are missing"
-train kept $both
+
+# A compiled job holds both parts.
+if [ "$device" = cpu ]; then
+    "$graft" compile "$source/models/jobs/demo.json" $small $both --target cpu -o "$out/hoist.gfc" >"$out/stdout" \
+        2>"$out/stderr" || fail "compiling the job"
+    "$graft" inspect "$out/hoist.gfc" >"$out/stdout" || fail "inspecting the file"
+    grep -q '^  frozen  .* of up to 4 sequences' "$out/stdout" || fail "the frozen part is not in the file"
+    "$graft" train "$out/hoist.gfc" --set training.hoist_budget_mb=0 --set "training.output_dir=$out/none" \
+        >"$out/stdout" 2>"$out/stderr" && fail "a file of cut steps runs whole ones"
+    grep -q "'training.hoist_budget_mb' is compiled in" "$out/stderr" || fail "no word of what is compiled in"
+fi
+
+hoisted kept
 says kept "frozen      computed in the first epoch, 2.6 kB for the 40 training examples, 768 bytes for the 12 validation examples"
 same kept whole classifier-hoisted upper
-train some $both --set training.hoist_budget_mb=0.02 --threads=1
+hoisted some --set training.hoist_budget_mb=0.02 --threads=1
 says some "of 40 training examples (all: "
 same some whole classifier-hoisted upper
+
+# What follows does not depend on the device.
+[ "$device" = cpu ] || exit $failed
 
 # The same at all is something to say: dropout in the frozen part makes other losses.
 train drops --set "variants=$out/drops.json"
@@ -79,19 +110,12 @@ head -n 30 "$out/whole.losses" | cmp -s - "$out/drops.losses" && fail "dropout i
 [ "$(wc -l <"$out/drops.losses")" -eq 30 ] || fail "drops: steps are missing"
 grep -q '^frozen' "$out/drops.out" && fail "a frozen part that drops is kept"
 
-# Gathered over two batches a step.
-for budget in 0 1; do
-    train "gathered$budget" --set "variants=$out/upper.json" --set training.gradient_accumulation_steps=2 \
-        --set "training.hoist_budget_mb=$budget"
-done
-same gathered1 gathered0 upper
-
 # Stopped in the midst of the second epoch and resumed.
 for run in classifier-hoisted upper; do
     rm -r "$out/kept/$run/results.json" "$out/kept/$run"/checkpoint-2? "$out/kept/$run"/checkpoint-30
 done
 mv "$out/kept.losses" "$out/stopped.losses"
-train kept $both --resume
+hoisted kept --resume
 says kept "goes on after step 15 of 30"
 for run in classifier-hoisted upper; do # the steps that were done before
     grep "\"$run\"" "$out/stopped.losses" | head -n 15
@@ -100,20 +124,12 @@ done >"$out/joined"
 mv "$out/joined" "$out/kept.losses"
 same kept whole classifier-hoisted upper
 
-# A compiled job holds both parts.
-if [ "$device" = cpu ]; then
-    "$graft" compile "$source/models/jobs/demo.json" $small $both --target cpu -o "$out/hoist.gfc" >"$out/stdout" \
-        2>"$out/stderr" || fail "compiling the job"
-    "$graft" inspect "$out/hoist.gfc" >"$out/stdout" || fail "inspecting the file"
-    grep -q '^  frozen  .* of up to 4 sequences' "$out/stdout" || fail "the frozen part is not in the file"
-    "$graft" train "$out/hoist.gfc" --set "training.output_dir=$out/file" --losses "$out/file.jsonl" \
-        >"$out/file.out" 2>"$out/stderr" || fail "training from the file"
-    sed 's/, "seconds".*//' "$out/file.jsonl" >"$out/file.losses"
-    same file whole classifier-hoisted upper
-    "$graft" train "$out/hoist.gfc" --set training.hoist_budget_mb=0 --set "training.output_dir=$out/none" \
-        >"$out/stdout" 2>"$out/stderr" && fail "a file of cut steps runs whole ones"
-    grep -q "'training.hoist_budget_mb' is compiled in" "$out/stderr" || fail "no word of what is compiled in"
-fi
+# Gathered over two batches a step.
+for budget in 0 1; do
+    train "gathered$budget" --set "variants=$out/upper.json" --set training.gradient_accumulation_steps=2 \
+        --set "training.hoist_budget_mb=$budget"
+done
+same gathered1 gathered0 upper
 
 # Nothing is frozen, so nothing is said of it.
 echo '{"variant": "full", "frozen_dropout": false}' >"$out/full.json"

@@ -405,7 +405,7 @@ static void other_versions_are_named(void **state)
     b->bytes[8] = 99; /* the format's low byte */
     sign(b->bytes, b->size);
     assert_int_equal(open_changed(b, b->bytes, b->size), GF_ERR_FORMAT);
-    assert_says(b, "in format 1.99; this is graft");
+    assert_says(b, "in format 2.99; this is graft");
     b->bytes[8] = format;
     b->bytes[16] = '7'; /* graft's version, behind its length */
     sign(b->bytes, b->size);
@@ -434,6 +434,13 @@ static void programs_must_fit_the_model(void **state)
     p->output_count = 1;
     assert_int_equal(gf_job_file_check_model(&b->file, &model, &b->diags), GF_ERR_FORMAT);
     assert_says(b, "a program gives no 'logits'");
+    p->output_count = 2;
+    p->outputs[1].type = gf_type_matrix(GF_F32, gf_dim_symbol(1), gf_dim_const(6));
+    require(b, gf_job_file_check_model(&b->file, &model, &b->diags));
+    p->tensors[0].name = "hoisted.0";
+    p->tensors[0].type = gf_type_matrix(GF_F32, gf_dim_symbol(0), gf_dim_const(2));
+    assert_int_equal(gf_job_file_check_model(&b->file, &model, &b->diags), GF_ERR_FORMAT);
+    assert_says(b, "no program gives what is hoisted in");
     gf_model_close(&model);
 }
 

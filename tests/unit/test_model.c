@@ -207,6 +207,32 @@ static void recipes_are_lists_of_passes(void **state)
         assert_memory_equal(lists[i], "weigh-loss,", 11);
 }
 
+/* A variant without the dropout of frozen parts: the passes that say so, and the parts of a step. */
+static void frozen_parts_are_cut_off(void **state)
+{
+    Fixture *f = *state;
+    GfTraining training = gf_training_defaults;
+    GfRecipe recipe = {.variant = &f->variant, .training = &training, .part = GF_STEP_HOISTED};
+
+    check_ok(f, gf_variant_load(&f->variant, VARIANT("classifier"), NULL, 0, &f->diags));
+    assert_false(f->variant.frozen_is_still || gf_recipe_may_hoist(&f->variant, &training));
+    gf_variant_close(&f->variant);
+    check_ok(f, gf_variant_load(&f->variant, VARIANT("classifier-hoisted"), NULL, 0, &f->diags));
+    assert_true(f->variant.frozen_is_still && gf_recipe_may_hoist(&f->variant, &training));
+    assert_string_equal(
+        gf_recipe_eval(&recipe, &f->arena),
+        "freeze{freeze=\"*\",train=\"classifier.*\"},inference{frozen=1},inference,hoist-frozen,fold,cse,"
+        "dce,fuse-lora,fuse,join-launches,plan-memory");
+    recipe.part = GF_STEP_FROZEN;
+    training.bf16 = true;
+    assert_string_equal(gf_recipe_accumulate(&recipe, &f->arena),
+                        "freeze{freeze=\"*\",train=\"classifier.*\"},inference{frozen=1},autodiff,prune-frozen,"
+                        "accumulate,hoist-frozen{part=frozen},precision{products=bf16},fold,cse,dce,fuse-lora,fuse,"
+                        "join-launches,plan-memory");
+    training.hoist_budget_mb = 0;
+    assert_false(gf_recipe_may_hoist(&f->variant, &training));
+}
+
 /* ---- config ---- */
 
 static void load_with_config(Fixture *f, const char *config, const char *overrides)
@@ -475,6 +501,7 @@ int main(void)
         TEST(the_loss_is_that_of_the_problem),
         TEST(one_label_is_a_value),
         TEST(recipes_are_lists_of_passes),
+        TEST(frozen_parts_are_cut_off),
         TEST(later_sources_win),
         TEST(null_passes_on_to_the_next_key),
         TEST(repeat_may_be_zero),
