@@ -12,6 +12,11 @@ static bool is_hoisted(const char *name)
     return strncmp(name, prefix, sizeof prefix - 1) == 0;
 }
 
+int64_t gf_hoist_budget(const GfTraining *training)
+{
+    return (int64_t)(training->hoist_budget_mb * 1e6);
+}
+
 bool gf_program_hoists(const GfProgram *p)
 {
     for (uint32_t i = 0; p && i < p->tensor_count; i++)

@@ -12,6 +12,7 @@
 #ifndef GF_RUNTIME_TRAIN_HOIST_H
 #define GF_RUNTIME_TRAIN_HOIST_H
 
+#include "frontend/graph/training.h"
 #include "runtime/data/batch.h"
 #include "runtime/exec/exec.h"
 
@@ -38,6 +39,9 @@ typedef struct GfHoist {
     size_t *first_rows; /* [seqs of a batch] where in the batch the rows of a missing example go */
     GfBatch batch;      /* of the missing examples */
 } GfHoist;
+
+/* Bytes that may be kept, of all data sets together. */
+int64_t gf_hoist_budget(const GfTraining *training);
 
 /* Whether the program has hoisted inputs; NULL: no program. */
 bool gf_program_hoists(const GfProgram *program);

@@ -43,7 +43,7 @@ static GfStatus plan_schedule(GfTrainer *t, GfDiags *diags)
 static GfStatus plan_hoists(GfTrainer *t, GfArena *arena, GfDiags *diags)
 {
     GfSteps *s = t->options.steps;
-    int64_t budget = (int64_t)(t->options.training->hoist_budget_mb * 1e6);
+    int64_t budget = gf_hoist_budget(t->options.training);
 
     if (s->frozen.exec)
         GF_TRY(
