@@ -17,6 +17,14 @@ static GfNode *after_inputs(const GfGraph *g)
     return n;
 }
 
+/* Everything before it is a declaration. */
+static bool is_leading(const GfNode *n)
+{
+    while (n && is_declaration(n))
+        n = n->prev;
+    return !n;
+}
+
 /* What a pass declares goes to the end of the declarations: the walk resumes there. */
 static GfNode *after_declarations(const GfPassCtx *cx, const GfGraph *g)
 {
@@ -45,8 +53,11 @@ GfStatus gf_declare_input(GfPassCtx *cx, GfGraph *g, const char *name, GfType ty
     if (!found)
         return add(cx, g, after_inputs(g), &spec, out);
     *out = gf_result(found);
-    if (found->op == GF_OP_INPUT && gf_type_eq(&(*out)->type, &type))
+    if (found->op == GF_OP_INPUT && gf_type_eq(&(*out)->type, &type)) {
+        if (!is_leading(found)) /* the pass may need it before it stands */
+            gf_move_before(g, found, after_inputs(g));
         return GF_OK;
+    }
     return gf_fail(cx->diags, found->loc, GF_ERR_PASS,
                    "'%s' needs '%%%s' to be an input of type %s, got '%s' of type %s", cx->info->text, name,
                    gf_type_str(cx->scratch, g, &type), gf_op_text(found->op),

@@ -9,7 +9,8 @@
 
 #include "passes/pass.h"
 
-/* The input called `name`, made if there is none.
+/* The input called `name`, made if there is none; one that stands behind other nodes
+ * moves to the leading inputs.
  * Errors: GF_ERR_PASS the name is taken by something else or has another type. */
 GfStatus gf_declare_input(GfPassCtx *cx, GfGraph *g, const char *name, GfType type, GfValue **out);
 
