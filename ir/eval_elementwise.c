@@ -260,16 +260,19 @@ GfStatus gf_eval_op_mean_grad(const GfEvalArgs *a)
 
 /* ---- dropout, gather, optimizer ---------------------------------------------------- */
 
-/* y[i,j] = x[i,j] drop[i,j] */
+/* y[i,j] = x[i,j] drop[i,j], or drop[rows[i],j] */
 GfStatus gf_eval_op_dropout(const GfEvalArgs *a)
 {
     int64_t columns = gf_eval_columns(a->out), key = gf_attr_i(a->n, "key");
+    const GfTensor *rows = gf_dropout_rows(a->n) ? a->in[1] : NULL;
     double p = gf_attr_f(a->n, "p");
     int32_t rng[4];
 
-    gf_eval_rng(a->in[1], rng);
-    for (int64_t i = 0; i < a->out->count; i++)
-        a->out->data[i] = a->in[0]->data[i] * gf_dropout_factor(rng, key, p, i / columns, i % columns);
+    gf_eval_rng(a->in[a->n->operand_count - 1], rng);
+    for (int64_t i = 0; i < a->out->count; i++) {
+        int64_t row = rows ? (int64_t)rows->data[i / columns] : i / columns;
+        a->out->data[i] = a->in[0]->data[i] * gf_dropout_factor(rng, key, p, row, i % columns);
+    }
     return GF_OK;
 }
 

@@ -49,7 +49,8 @@
  * RANDOMNESS is counter-based (ir/philox.h): an op that draws takes the operand
  * %rng i32[4] = {seed low, seed high, step, micro-batch} and an attribute `key`,
  * its identity, that no pass changes.  Element (row, column) of a mask depends
- * on these and nothing else: not on threads, fusion or device.
+ * on these and nothing else: not on threads, fusion or device.  A dropout of some
+ * rows only names, in its operand `rows`, whose factors they get.
  */
 #ifndef GF_IR_IR_H
 #define GF_IR_IR_H
@@ -296,6 +297,13 @@ GfStatus gf_attr_set(GfGraph *g, GfNode *n, GfAttr attr);                       
 static inline GfValue *gf_operand(const GfNode *n, uint32_t i)
 {
     return n->operands[i].value;
+}
+
+/* The rows of the mask that a dropout of rows taken from elsewhere draws, i32[n];
+ * NULL: its own, or another op. */
+static inline GfValue *gf_dropout_rows(const GfNode *n)
+{
+    return n->op == GF_OP_DROPOUT && n->operand_count == 3 ? n->operands[1].value : NULL;
 }
 
 static inline GfValue *gf_result(GfNode *n)

@@ -131,9 +131,11 @@ static bool broadcasts(const GfType *type, const GfType *domain)
     return true;
 }
 
-static bool is_rng(const GfNode *n, uint32_t operand)
+/* Says where in a mask an element is, and is no element itself: rng, and rows of dropout. */
+static bool addresses_mask(const GfNode *n, uint32_t operand)
 {
-    return gf_op_has(n->op, GF_RANDOM) && operand == n->operand_count - 1;
+    return gf_op_has(n->op, GF_RANDOM) &&
+           (operand == n->operand_count - 1 || gf_operand(n, operand) == gf_dropout_rows(n));
 }
 
 static bool all_outside(const GfNode *n)
@@ -155,7 +157,7 @@ static bool map_fits(const GfNode *n, const GfType *domain, const Fit *fit)
     if (!gf_type_eq(&n->results[0].type, domain))
         return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
     for (uint32_t i = 0; i < n->operand_count; i++) {
-        if (is_rng(n, i) ? inside(gf_operand(n, i), n->kernel) : !broadcasts(&gf_operand(n, i)->type, domain))
+        if (addresses_mask(n, i) ? inside(gf_operand(n, i), n->kernel) : !broadcasts(&gf_operand(n, i)->type, domain))
             return refuse(fit, GF_REFUSAL_OPERAND_TYPE, n);
     }
     return true;

@@ -15,7 +15,8 @@
  *   OPAQUE  one node with a kernel of its own.
  *
  * TILE, ROW and COLSUM read from outside what broadcasts to D: [n,m], [m],
- * [n,1], [1,m], [].  Only ROW gathers; tables and ids come from outside.
+ * [n,1], [1,m], [], and what masks are addressed by.  Only ROW gathers; tables and
+ * ids come from outside.
  * `const` nodes count for nothing: a kernel may hold any of them.  Of others it
  * holds at most the target's `kernel_nodes`.
  */

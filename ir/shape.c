@@ -99,7 +99,9 @@ static GfStatus shape_equal(const GfRule *r)
 static GfStatus shape_dropout(const GfRule *r)
 {
     GF_TRY(gf_need_probability(r));
-    GF_TRY(gf_need_rank(r, 0, "its operand", 1, 2));
+    GF_TRY(gf_need_rank(r, 0, "its operand", gf_dropout_rows(r->n) ? 2 : 1, 2));
+    if (gf_dropout_rows(r->n))
+        GF_TRY(gf_need_type(r, 1, "rows", gf_type_vector(GF_I32, gf_rule_operand(r, 0)->dims[0])));
     GF_TRY(gf_need_rng(r));
     return gf_rule_give(r, 0, *gf_rule_operand(r, 0));
 }

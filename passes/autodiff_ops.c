@@ -187,12 +187,12 @@ static void grad_bce_with_logits(GfAutodiff *ad, GfNode *n, GfValue *dy)
 /* dx = dy drop: the mask of the same key, drawn again */
 static void grad_dropout(GfAutodiff *ad, GfNode *n, GfValue *dy)
 {
-    gf_autodiff_give(ad, 0,
-                     gf_autodiff_emit(ad, &(GfEmit){.op = GF_OP_DROPOUT,
-                                                    .in = {dy, gf_operand(n, 1)},
-                                                    .count = 2,
-                                                    .attrs = n->attrs,
-                                                    .attr_count = n->attr_count}));
+    GfEmit emit = {
+        .op = GF_OP_DROPOUT, .in = {dy}, .count = n->operand_count, .attrs = n->attrs, .attr_count = n->attr_count};
+
+    for (uint32_t i = 1; i < n->operand_count; i++)
+        emit.in[i] = gf_operand(n, i);
+    gf_autodiff_give(ad, 0, gf_autodiff_emit(ad, &emit));
 }
 
 /* ---- shapes and sums ------------------------------------------------------------------------ */

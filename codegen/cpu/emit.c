@@ -103,7 +103,9 @@ V emit_factors(Emit *e, const GfNode *n, Point p)
 
     if (p.part == POINT_SECOND)
         return e->second[i];
-    ll_dropout(e->l, &e->dropouts[i], gf_attr_f(n, "p"), p.row, p.row, p.col, factors);
+    const GfValue *rows = gf_dropout_rows(n);
+    V row = rows ? ll_load_i32(e->l, emit_base(e, rows), p.row) : p.row;
+    ll_dropout(e->l, &e->dropouts[i], gf_attr_f(n, "p"), row, row, p.col, factors);
     e->second[i] = factors[1];
     return factors[0];
 }

@@ -146,8 +146,11 @@ static const char *write_dropout(CudaEmit *e, const GfNode *n, uint32_t result)
     const char *x = cuda_operand(e, n, 0);
     if (gf_attr_f(n, "p") <= 0)
         return x;
-    return cuda_text(e, "%s * gf_drop(%s, key%u, %s, %s, %.17g)", x, cuda_pointer(e, gf_operand(n, 1)),
-                     random_index(e, n), e->row, e->col, gf_attr_f(n, "p"));
+    const char *row = e->row, *rng = cuda_pointer(e, gf_operand(n, n->operand_count - 1));
+    if (gf_dropout_rows(n))
+        row = cuda_text(e, "%s[%s]", cuda_pointer(e, gf_dropout_rows(n)), e->row);
+    return cuda_text(e, "%s * gf_drop(%s, key%u, %s, %s, %.17g)", x, rng, random_index(e, n), row, e->col,
+                     gf_attr_f(n, "p"));
 }
 
 const CudaOp cuda_dropout = {.write = write_dropout};

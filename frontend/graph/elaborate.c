@@ -97,9 +97,9 @@ static GfStatus read_operands(GfBuilder *b, const GfScope *scope, const cJSON *s
     if (!gf_op_has(op, GF_RANDOM))
         return GF_OK;
     const GfOpInfo *info = gf_op_info(op);
-    if (in.count + 1 != info->max_operands) /* else the count in the message would include rng */
+    if (in.count + 1 != info->min_operands) /* rng is not counted in the message; rows of dropout are for passes */
         return gf_fail(b->diags, gf_builder_loc(b, statement), GF_ERR_OP, "'%s' takes %d operand%s here, got %zu",
-                       info->text, info->max_operands - 1, info->max_operands == 2 ? "" : "s", in.count);
+                       info->text, info->min_operands - 1, info->min_operands == 2 ? "" : "s", in.count);
     GF_TRY(gf_builder_rng(b));
     parts->operands[parts->operand_count++] = b->rng;
     return GF_OK;

@@ -15,6 +15,7 @@
 #define X "%x = input : " D "\n"
 #define DY "%dy = input : " D "\n"
 #define RNG "%rng = input : i32[4]\n"
+#define ROWS "%rows = input : i32[tokens]\n" RNG
 #define W(kind) "%w = param \"w\"" kind " : f32[$m,$k]\n%b = param \"b\"" kind " : f32[$m]\n"
 #define XK "%x = input : f32[tokens,$k]\n"
 #define NORM "%g = input : f32[$m]\n%c = input : f32[$m]\n"
@@ -61,6 +62,25 @@ static const Fusion fusions[] = {
            "%7 = matmul %dy, %w : f32[tokens,$k]\n%dx = add %7, %6 : f32[tokens,$k]\n"
            "return dA = %dA, dB = %dB, dx = %dx\n",
      "fuse-lora,fuse"},
+    /* the same of rows taken from elsewhere, which draw the masks of where they came from */
+    {XK W(" frozen") ADAPTER ROWS
+     "%r = input : " D "\n%1 = linear %x, %w, %b : " D "\n%d = dropout %1, %rows, %rng {p = 0.1, key = 4} : " D
+     "\n%z = add %d, %r : " D "\n%2 = dropout %x, %rows, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
+     "%3 = linear %2, %A : f32[tokens,8]\n%4 = linear %3, %B : " D "\n%5 = add %1, %4 : " D "\nreturn y = %5, z = %z\n",
+     "fuse-lora,fuse"},
+    {XK DY "%w = param \"w\" frozen : f32[$m,$k]\n" ADAPTER ROWS "%s = input : f32[tokens,8]\n"
+           "%ds = matmul %dy, %B : f32[tokens,8]\n"
+           "%2 = dropout %x, %rows, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
+           "%dA = matmul %ds, %2 {transpose_a = 1} : f32[8,$k]\n"
+           "%5 = matmul %ds, %A : f32[tokens,$k]\n%6 = dropout %5, %rows, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
+           "%7 = matmul %dy, %w : f32[tokens,$k]\n%dx = add %7, %6 : f32[tokens,$k]\nreturn dA = %dA, dx = %dx\n",
+     "fuse-lora,fuse"},
+    {X NORM ROWS "%n = layer_norm %x, %g, %c {eps = 0.001} : " D
+                 ", f32[tokens,1], f32[tokens,1]\n%y = dropout %n#0, %rows, %rng {p = 0.1, key = 2} : " D
+                 "\nreturn y = %y\n",
+     NULL},
+    {DY ROWS "%1 = dropout %dy, %rows, %rng {p = 0.3, key = 6} : " D "\n%2 = sum_rows %1 : f32[$m]\nreturn b = %2\n",
+     NULL},
     /* embeddings */
     {"%ids = input : i32[tokens]\n%types = input : i32[tokens]\n%t = param \"t\" frozen : f32[37,$m]\n"
      "%u = param \"u\" : f32[2,$m]\n" NORM RNG "%1 = gather %t, %ids : " D "\n%2 = gather %u, %types : " D

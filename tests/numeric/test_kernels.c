@@ -58,6 +58,9 @@ static const OpCase column_cases[] = {
     {X DY "%y = gelu_grad %x, %dy : f32[tokens,$m]\n" RETURN_Y, 8, false},
     {X "%pos = input : f32[tokens,$m]\n%y = bce_with_logits %x, %pos : f32[tokens,$m]\n" RETURN_Y, 4, false},
     {X RNG "%y = dropout %x, %rng {p = 0.1, key = 7} : f32[tokens,$m]\n" RETURN_Y, 2, false},
+    {X "%rows = input : i32[tokens]\n" RNG
+       "%y = dropout %x, %rows, %rng {p = 0.1, key = 7} : f32[tokens,$m]\n" RETURN_Y,
+     2, false},
     {"%x = input : f32[$m]\n" RNG "%y = dropout %x, %rng {p = 0.5, key = 3} : f32[$m]\n" RETURN_Y, 2, false},
     {"%dy = input : f32[]\n%y = mean_grad %dy : f32[tokens,$m]\n" RETURN_Y, 2, false},
     {"%x = input : f32[$m]\n%y = broadcast %x : f32[tokens,$m]\n" RETURN_Y, 1, false},

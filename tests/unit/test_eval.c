@@ -84,6 +84,12 @@ static const Case cases[] = {
      "%x = input : f32[2,6]\n%rng = input : i32[4]\n%y = dropout %x, %rng {p = 0.25, key = 7} : f32[2,6]\n"
      "return y = %y\n",
      DATA(3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 5, 6, 3, 2), DATA(4, 8, 0, 16, 20, 24, 0, 32, 36, 0, 44, 0)},
+    /* rows 1, 0, 1 of the same mask */
+    {GF_OP_DROPOUT,
+     "%x = input : f32[3,6]\n%rows = input : i32[3]\n%rng = input : i32[4]\n"
+     "%y = dropout %x, %rows, %rng {p = 0.25, key = 7} : f32[3,6]\nreturn y = %y\n",
+     DATA(21, 24, 27, 30, 33, 36, 3, 6, 9, 12, 15, 18, 3, 6, 9, 12, 15, 18, 1, 0, 1, 5, 6, 3, 2),
+     DATA(0, 32, 36, 0, 44, 0, 4, 8, 0, 16, 20, 24, 0, 8, 12, 0, 20, 0)},
     {GF_OP_MEAN_GRAD, "%dy = input : f32[]\n%y = mean_grad %dy : f32[tokens,2]\nreturn y = %y\n", DATA(8),
      DATA(2, 2, 2, 2)},
     {GF_OP_BROADCAST, "%x = input : f32[2,1]\n%y = broadcast %x : f32[2,seqs]\nreturn y = %y\n", DATA(1, 2),

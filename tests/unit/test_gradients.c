@@ -64,6 +64,10 @@ static const Case cases[] = {
     {GF_OP_DROPOUT,
      PARAM("x", "f32[3,5]") "%rng = input : i32[4]\n%y = dropout %x, %rng {p = 0.4, key = 5} : f32[3,5]\n", "%y",
      "f32[3,5]", DATA(1, 2, 3, 4)},
+    {GF_OP_DROPOUT,
+     PARAM("x", "f32[3,5]") "%rows = input : i32[3]\n%rng = input : i32[4]\n"
+                            "%y = dropout %x, %rows, %rng {p = 0.4, key = 5} : f32[3,5]\n",
+     "%y", "f32[3,5]", DATA(7, 2, 2, 1, 2, 3, 4)},
     {GF_OP_BROADCAST, PARAM("x", "f32[3,1]") "%y = broadcast %x : f32[3,4]\n", "%y", "f32[3,4]", NONE},
     {GF_OP_BROADCAST, PARAM("x", "f32[4]") "%y = broadcast %x : f32[3,4]\n", "%y", "f32[3,4]", NONE},
     {GF_OP_BROADCAST, PARAM("x", "f32[]") "%y = broadcast %x : f32[3,4]\n", "%y", "f32[3,4]", NONE},
