@@ -16,7 +16,9 @@
  *   dq[i,c] = sum_j dS[i,j] k[j,c] / sqrt d
  *   dk[j,c] = sum_i dS[i,j] q[i,c] / sqrt d
  *
- * Rows of no sequence are zero in every result.
+ * With first = 1 there is one query a sequence, i = 0, and row s of q, y, lse, dy
+ * and dq is that of sequence s.  Rows of no sequence, and the one query of an empty
+ * sequence, are zero in every result.
  */
 #include "ir/eval.h"
 #include "ir/philox.h"
@@ -32,6 +34,7 @@ typedef struct Head {
     int64_t key;
     int32_t rng[4];
     int64_t start, length, head;
+    int64_t query, queries; /* rows of q: the first of the sequence, and how many */
 } Head;
 
 static Head head_new(const GfEvalArgs *a, uint32_t q)
@@ -54,6 +57,12 @@ static int64_t at(const Head *s, int64_t i)
     return (s->start + i) * s->h + s->head * s->d;
 }
 
+/* The same of query `i`, in q, y, dy and dq. */
+static int64_t at_query(const Head *s, int64_t i)
+{
+    return (s->query + i) * s->h + s->head * s->d;
+}
+
 static double dot(const double *x, const double *y, int64_t count)
 {
     double sum = 0;
@@ -65,7 +74,7 @@ static double dot(const double *x, const double *y, int64_t count)
 /* S[i,j] */
 static double score(const Head *s, int64_t i, int64_t j)
 {
-    return s->scale * dot(s->q + at(s, i), s->k + at(s, j), s->d);
+    return s->scale * dot(s->q + at_query(s, i), s->k + at(s, j), s->d);
 }
 
 /* L[i], shifted by the largest score so that no exponential overflows. */
@@ -127,13 +136,16 @@ typedef void (*HeadFn)(const GfEvalArgs *a, const Head *s);
 static GfStatus each_head(const GfEvalArgs *a, uint32_t q, uint32_t starts, HeadFn f)
 {
     Head s = head_new(a, q);
+    bool first = gf_attr_i(a->n, "first");
 
-    GF_TRY(check_sequences(a, starts, gf_eval_rows(a->in[q])));
+    GF_TRY(check_sequences(a, starts, gf_eval_rows(a->in[q + 1])));
     for (uint32_t i = 0; i < a->n->result_count; i++)
         memset(a->out[i].data, 0, (size_t)a->out[i].count * sizeof(double));
     for (int64_t i = 0; i < a->in[starts]->count; i++) {
         s.start = (int64_t)a->in[starts]->data[i];
         s.length = (int64_t)a->in[starts + 1]->data[i];
+        s.query = first ? i : s.start;
+        s.queries = first && s.length > 1 ? 1 : s.length;
         for (s.head = 0; s.head < s.heads; s.head++)
             f(a, &s);
     }
@@ -144,14 +156,14 @@ static GfStatus each_head(const GfEvalArgs *a, uint32_t q, uint32_t starts, Head
 
 static void attention_head(const GfEvalArgs *a, const Head *s)
 {
-    for (int64_t i = 0; i < s->length; i++) {
-        double lse = log_sum_exp(s, i), *y = a->out[0].data + at(s, i);
+    for (int64_t i = 0; i < s->queries; i++) {
+        double lse = log_sum_exp(s, i), *y = a->out[0].data + at_query(s, i);
         for (int64_t j = 0; j < s->length; j++) {
             double weight = exp(score(s, i, j) - lse) * drop(s, i, j);
             for (int64_t c = 0; c < s->d; c++)
                 y[c] += weight * s->v[at(s, j) + c];
         }
-        a->out[1].data[(s->start + i) * s->heads + s->head] = lse;
+        a->out[1].data[(s->query + i) * s->heads + s->head] = lse;
     }
 }
 
@@ -163,22 +175,22 @@ GfStatus gf_eval_op_attention(const GfEvalArgs *a)
 
 static void attention_grad_pair(const GfEvalArgs *a, const Head *s, int64_t i, int64_t j)
 {
-    const double *dy = a->in[0]->data + at(s, i), *y = a->in[4]->data + at(s, i);
-    double *dq = a->out[0].data + at(s, i), *dk = a->out[1].data + at(s, j), *dv = a->out[2].data + at(s, j);
-    double lse = a->in[5]->data[(s->start + i) * s->heads + s->head];
+    const double *dy = a->in[0]->data + at_query(s, i), *y = a->in[4]->data + at_query(s, i);
+    double *dq = a->out[0].data + at_query(s, i), *dk = a->out[1].data + at(s, j), *dv = a->out[2].data + at(s, j);
+    double lse = a->in[5]->data[(s->query + i) * s->heads + s->head];
     double p = exp(score(s, i, j) - lse), factor = drop(s, i, j);
     double ds = p * (factor * dot(dy, s->v + at(s, j), s->d) - dot(dy, y, s->d));
 
     for (int64_t c = 0; c < s->d; c++) {
         dq[c] += s->scale * ds * s->k[at(s, j) + c];
-        dk[c] += s->scale * ds * s->q[at(s, i) + c];
+        dk[c] += s->scale * ds * s->q[at_query(s, i) + c];
         dv[c] += p * factor * dy[c];
     }
 }
 
 static void attention_grad_head(const GfEvalArgs *a, const Head *s)
 {
-    for (int64_t i = 0; i < s->length; i++) {
+    for (int64_t i = 0; i < s->queries; i++) {
         for (int64_t j = 0; j < s->length; j++)
             attention_grad_pair(a, s, i, j);
     }

@@ -10,7 +10,7 @@
  *   word    = output[column % 4]
  *   dropped iff word < floor(p * 2^32), else the factor is 1 / (1 - p)
  * where rng i32[4] = {seed low, seed high, step, micro} is the op's last operand.
- * attention: row is the packed row of the query, column is head * 2^16 + the
+ * attention: row is the packed row of the query, starts[s] where it has first = 1, column is head * 2^16 + the
  * position of the key within its sequence.
  */
 #ifndef GF_IR_PHILOX_H

@@ -86,8 +86,10 @@ static IndexUse index_use(const GfUse *u, const int64_t *sizes)
     if ((n->op == GF_OP_CROSS_ENTROPY || n->op == GF_OP_CROSS_ENTROPY_GRAD) && operand == 1)
         return (IndexUse){INDEX_ROWS, gf_dim_value(first->dims[1], sizes)};
     uint32_t starts = n->op == GF_OP_ATTENTION ? 3 : n->op == GF_OP_ATTENTION_GRAD ? 6 : UINT32_MAX - 1;
-    if (operand == starts || operand == starts + 1)
-        return (IndexUse){operand == starts ? INDEX_STARTS : INDEX_LENGTHS, gf_dim_value(first->dims[0], sizes)};
+    /* k stands at 1 and at 2 */
+    const GfType *k = operand == starts || operand == starts + 1 ? &gf_operand(n, starts / 3)->type : NULL;
+    if (k)
+        return (IndexUse){operand == starts ? INDEX_STARTS : INDEX_LENGTHS, gf_dim_value(k->dims[0], sizes)};
     return (IndexUse){INDEX_NONE, INT64_MAX};
 }
 

@@ -362,34 +362,45 @@ static GfType lse_for(const GfRule *r, const GfType *q)
     return gf_type_matrix(GF_F32, q->dims[0], gf_dim_const(gf_attr_i(r->n, "heads")));
 }
 
+/* q at operand `q`, k and v behind it, starts at `starts`: a query for each row of
+ * k or, with first = 1, for each sequence. */
+static GfStatus need_queries(const GfRule *r, uint32_t q, uint32_t starts)
+{
+    const GfType *k = gf_rule_operand(r, q + 1);
+
+    GF_TRY(gf_need_probability(r));
+    GF_TRY(gf_need_flag(r, "first"));
+    GF_TRY(need_heads(r, q));
+    GF_TRY(need_sequences(r, starts));
+    GF_TRY(gf_need_rng(r));
+    if (!gf_attr_i(r->n, "first"))
+        return gf_need_equal(r, q, q + 1);
+    GF_TRY(gf_need_rank(r, q + 1, "k", 2, 2));
+    return gf_need_type(r, q, "q", gf_type_matrix(GF_F32, gf_rule_operand(r, starts)->dims[0], k->dims[1]));
+}
+
 static GfStatus shape_attention(const GfRule *r)
 {
     const GfType *q = gf_rule_operand(r, 0);
 
-    GF_TRY(gf_need_probability(r));
-    GF_TRY(need_heads(r, 0));
-    GF_TRY(gf_need_equal(r, 0, 1));
-    GF_TRY(gf_need_equal(r, 0, 2));
-    GF_TRY(need_sequences(r, 3));
-    GF_TRY(gf_need_rng(r));
+    GF_TRY(need_queries(r, 0, 3));
+    GF_TRY(gf_need_equal(r, 1, 2));
     gf_rule_give(r, 0, *q);
     return gf_rule_give(r, 1, lse_for(r, q));
 }
 
 static GfStatus shape_attention_grad(const GfRule *r)
 {
-    const GfType *q = gf_rule_operand(r, 1);
+    const GfType *q = gf_rule_operand(r, 1), *k = gf_rule_operand(r, 2);
 
-    GF_TRY(gf_need_probability(r));
-    GF_TRY(need_heads(r, 1));
-    for (uint32_t i = 0; i < 5; i++)
-        GF_TRY(gf_need_equal(r, 1, i));
+    GF_TRY(need_queries(r, 1, 6));
+    GF_TRY(gf_need_equal(r, 1, 0));
+    GF_TRY(gf_need_equal(r, 2, 3));
+    GF_TRY(gf_need_equal(r, 1, 4));
     GF_TRY(gf_need_type(r, 5, "lse", lse_for(r, q)));
-    GF_TRY(need_sequences(r, 6));
-    GF_TRY(gf_need_rng(r));
-    for (uint32_t i = 0; i < 3; i++)
-        gf_rule_give(r, i, *q);
-    return GF_OK;
+    gf_rule_give(r, 0, *q);
+    gf_rule_give(r, 1, *k);
+    return gf_rule_give(r, 2, *k);
 }
 
 static GfStatus shape_scatter_add(const GfRule *r)

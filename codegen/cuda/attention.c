@@ -43,9 +43,14 @@ static const char *frame_args(CudaEmit *e, const GfNode *n, uint32_t starts)
                      (long long)gf_attr_i(n, "heads"));
 }
 
-static const char *drops(const GfNode *n)
+/* Template arguments behind the head's size: with dropout; first queries only. */
+static const char *kinds(const GfNode *n)
 {
-    return gf_attr_f(n, "p") > 0 ? "true" : "false";
+    bool drops = gf_attr_f(n, "p") > 0;
+
+    if (gf_attr_i(n, "first"))
+        return drops ? "true, true" : "false, true";
+    return drops ? "true, false" : "false, false";
 }
 
 static GfStatus attention_kernel(CudaEmit *e, const GfNode *n)
@@ -55,7 +60,7 @@ static GfStatus attention_kernel(CudaEmit *e, const GfNode *n)
     GF_TRY(head_size(e, n, 0, &size));
     divide(e, n, 3, size, 3);
     GF_TRY(cuda_begin(e));
-    cuda_line(e, "gf_attention<%lld, %s>(%s, %s, %s, %s, %s,", (long long)size, drops(n),
+    cuda_line(e, "gf_attention<%lld, %s>(%s, %s, %s, %s, %s,", (long long)size, kinds(n),
               cuda_pointer(e, gf_operand(n, 0)), cuda_pointer(e, gf_operand(n, 1)), cuda_pointer(e, gf_operand(n, 2)),
               result_pointer(e, n, 0), result_pointer(e, n, 1));
     cuda_line(e, "    %s, %s);", frame_args(e, n, 3), dropout_args(e, n));
@@ -72,7 +77,7 @@ static GfStatus attention_grad_kernel(CudaEmit *e, const GfNode *n)
     GF_TRY(head_size(e, n, 1, &size));
     divide(e, n, 6, size, 4);
     GF_TRY(cuda_begin(e));
-    cuda_line(e, "gf_attention_grad<%lld, %s>(%s, %s, %s, %s, %s, %s, %s, %s, %s,", (long long)size, drops(n),
+    cuda_line(e, "gf_attention_grad<%lld, %s>(%s, %s, %s, %s, %s, %s, %s, %s, %s,", (long long)size, kinds(n),
               cuda_pointer(e, gf_operand(n, 0)), cuda_pointer(e, gf_operand(n, 1)), cuda_pointer(e, gf_operand(n, 2)),
               cuda_pointer(e, gf_operand(n, 3)), cuda_pointer(e, gf_operand(n, 4)), cuda_pointer(e, gf_operand(n, 5)),
               result_pointer(e, n, 0), result_pointer(e, n, 1), result_pointer(e, n, 2));

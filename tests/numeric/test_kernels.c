@@ -217,6 +217,15 @@ static void tall_products_agree(void **state)
     DY ATTENTION(attrs) "%g = attention_grad %dy, %q, %k, %v, %y#0, %y#1, %starts, %lengths, %rng {" attrs             \
                         "} : f32[tokens,$m], f32[tokens,$m], f32[tokens,$m]\n"
 
+/* One query a sequence. */
+#define FIRST(attrs)                                                                                                   \
+    "%q = input : f32[seqs,$m]\n%k = input : f32[tokens,$m]\n%v = input : f32[tokens,$m]\n" SEQUENCE_INPUTS            \
+    "%y = attention %q, %k, %v, %starts, %lengths, %rng {" attrs ", first = 1} : f32[seqs,$m], f32[seqs,$k]\n"
+#define FIRST_GRADIENT(attrs)                                                                                          \
+    "%dy = input : f32[seqs,$m]\n" FIRST(                                                                              \
+        attrs) "%g = attention_grad %dy, %q, %k, %v, %y#0, %y#1, %starts, %lengths, %rng {" attrs                      \
+               ", first = 1} : f32[seqs,$m], f32[tokens,$m], f32[tokens,$m]\n"
+
 static const char *const attention_cases[] = {
     ATTENTION("heads = $k, p = 0, key = 5") "return y = %y#0, lse = %y#1\n",
     ATTENTION("heads = $k, p = 0.1, key = 5") "return y = %y#0\n",
@@ -226,6 +235,11 @@ static const char *const attention_cases[] = {
     GRADIENT("heads = $k, p = 0.3, key = 5") "return dq = %g#0\n",
     GRADIENT("heads = $k, p = 0.3, key = 5") "return dk = %g#1\n",
     GRADIENT("heads = $k, p = 0.3, key = 5") "return dv = %g#2\n",
+    FIRST("heads = $k, p = 0, key = 5") "return y = %y#0, lse = %y#1\n",
+    FIRST("heads = $k, p = 0.1, key = 5") "return y = %y#0\n",
+    FIRST_GRADIENT("heads = $k, p = 0, key = 5") "return dq = %g#0, dk = %g#1, dv = %g#2\n",
+    FIRST_GRADIENT("heads = $k, p = 0.3, key = 5") "return dq = %g#0, dk = %g#1, dv = %g#2\n",
+    FIRST_GRADIENT("heads = $k, p = 0.3, key = 5") "return dq = %g#0\n",
 };
 
 static void attention_agrees(void **state)

@@ -188,6 +188,13 @@ static const Case cases[] = {
               "return y = %y#0, lse = %y#1\n",
      DATA(9, 9, LN2, LN3, LN2, 0, 5, 5, 7, 7, 0, 0, 1, 1, 5, 5, 9, 9, 3, 4, 6, 8, 7, 11, 1, 3, 2, 1, 1, 2, 3, 4),
      DATA(0, 0, 2, 12, 8, 8, 14, 0, 0, 0, LN3, LN4, LN3, LN2, 25, 25)},
+    /* the first rows of the same, with the same mask, and of an empty sequence */
+    {GF_OP_ATTENTION,
+     "%q = input : f32[3,2]\n%k = input : f32[4,2]\n%v = input : f32[4,2]\n" SEQUENCES(
+         "3") "%y = attention %q, %k, %v, %starts, %lengths, %rng {heads = 2, p = 0.5, key = 15, first = 1} : "
+              "f32[3,2], f32[3,2]\nreturn y = %y#0, lse = %y#1\n",
+     DATA(LN2, LN3, 5, 5, 8, 8, 7, 7, 0, 0, 1, 1, 5, 5, 9, 9, 3, 4, 6, 8, 7, 11, 1, 3, 4, 2, 1, 0, 1, 2, 3, 4),
+     DATA(2, 12, 14, 0, 0, 0, LN3, LN4, 25, 25, 0, 0)},
     /* four columns: scores are halved */
     {GF_OP_ATTENTION,
      ATTENTION_INPUTS("2", "4")
@@ -202,6 +209,14 @@ static const Case cases[] = {
               ": f32[3,1], f32[3,1], f32[3,1]\nreturn dq = %d#0, dk = %d#1, dv = %d#2\n",
      DATA(9, 1, 1, 9, LN2, LN2, 9, 0, 1, 9, 3, 6, 9, 2, 8, 9, LN3, LN3, 1, 2, 1, 2, 3, 4),
      DATA(0, -4. / 3, 8. / 3, 0, -4. / 3 * LN2, 4. / 3 * LN2, 0, 2. / 3, 4. / 3)},
+    /* the first of these two rows alone */
+    {GF_OP_ATTENTION_GRAD,
+     "%dy = input : f32[1,1]\n%q = input : f32[1,1]\n%k = input : f32[3,1]\n%v = input : f32[3,1]\n"
+     "%y = input : f32[1,1]\n%lse = input : f32[1,1]\n" SEQUENCES(
+         "1") "%d = attention_grad %dy, %q, %k, %v, %y, %lse, %starts, %lengths, %rng {heads = 1, p = 0.5, key = 15, "
+              "first = 1} : f32[1,1], f32[3,1], f32[3,1]\nreturn dq = %d#0, dk = %d#1, dv = %d#2\n",
+     DATA(1, LN2, 9, 0, 1, 9, 3, 6, 2, LN3, 1, 2, 1, 2, 3, 4),
+     DATA(-4. / 3, 0, 4. / 3 * LN2, -4. / 3 * LN2, 0, 2. / 3, 0)},
     {GF_OP_SCATTER_ADD,
      "%x = input : f32[3,2]\n%ids = input : i32[3]\n%y = scatter_add %x, %ids : f32[4,2]\nreturn y = %y\n",
      DATA(1, 2, 3, 4, 5, 6, 2, 0, 2), DATA(3, 4, 0, 0, 6, 8, 0, 0)},

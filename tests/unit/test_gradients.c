@@ -106,6 +106,11 @@ static const Case cases[] = {
      "%y", "f32[3,2]", NONE},
     {GF_OP_ATTENTION, ATTENTION("heads = 2")},
     {GF_OP_ATTENTION, ATTENTION("heads = 2, p = 0.3, key = 11")},
+    {GF_OP_ATTENTION,
+     PARAM("q", "f32[2,4]") PARAM("k", "f32[6,4]") PARAM("v", "f32[6,4]")
+         SEQUENCES("2") "%y = attention %q, %k, %v, %starts, %lengths, %rng "
+                        "{heads = 2, p = 0.3, key = 11, first = 1} : f32[2,4], f32[2,2]\n",
+     "%y#0", "f32[2,4]", DATA(0, 4, 4, 2, 1, 2, 3, 4)},
     /* values used more than once */
     {GF_OP_MUL, PARAM("x", "f32[3,4]") "%y = mul %x, %x : f32[3,4]\n", "%y", "f32[3,4]", NONE},
     {GF_OP_SUB,

@@ -215,6 +215,10 @@ static const struct {
      "'attention' needs equal types of operands 0 and 1", NULL},
     {"%y = attention %a, %a, %a, %j, %i, %rng {heads = 2} : f32[tokens,4], f32[tokens,2]", GF_ERR_SHAPE,
      "'attention' needs lengths as i32[seqs], got i32[tokens]", NULL},
+    {"%y = attention %a, %a, %a, %j, %j, %rng {heads = 2, first = 1} : f32[tokens,4], f32[tokens,2]", GF_ERR_SHAPE,
+     "'attention' needs q as f32[seqs,4], got f32[tokens,4]", NULL},
+    {"%y = attention %a, %a, %a, %j, %j, %rng {heads = 2, first = 2} : f32[tokens,4], f32[tokens,2]", GF_ERR_OP,
+     "'attention' needs first as 0 or 1, got 2", NULL},
     {"%y = attention_grad %a, %a, %a, %a, %a, %col, %j, %j, %rng {heads = 2} : f32[tokens,4], f32[tokens,4], "
      "f32[tokens,4]",
      GF_ERR_SHAPE, "'attention_grad' needs lse as f32[tokens,2], got f32[tokens,1]", NULL},

@@ -4,6 +4,7 @@
 // warps is one head of one sequence.  Queries and keys go by in tiles of 32; a
 // warp has 8 queries of a tile, a lane one key of a tile (scores) or some
 // columns of the head (results).  Nothing larger than 32 x 32 scores exists.
+// FIRST: sequence s has one query, of its row 0; it is row s of q, y, lse, dy and dq.
 //
 //   S = q k' / sqrt(d),  P = softmax(S),  y = (P drop) v,  lse = ln sum e^S
 // backward, with P from lse and D_i = dy_i y_i:
@@ -31,7 +32,7 @@ template <int D> __device__ __forceinline__ float gf_dot(const float *a, const f
     return sum;
 }
 
-template <int D, bool DROPS>
+template <int D, bool DROPS, bool FIRST>
 __device__ __forceinline__ void gf_attention(const float *q, const float *k, const float *v, float *y, float *lse,
                                              const int *starts, const int *lengths, int seqs, int heads, int task,
                                              const int *rng, long long key, double p)
@@ -47,7 +48,15 @@ __device__ __forceinline__ void gf_attention(const float *q, const float *k, con
         return;
     const int start = starts[s], length = lengths[s];
     const long long base = start * width + head * D;
-    for (int first = 0; first < length; first += GF_ROWS) {
+    const int query = FIRST ? s : start, count = FIRST && length > 1 ? 1 : length; // rows of q
+    const long long q_base = query * width + head * D;
+    if (FIRST && length == 0) { // nothing else writes its row
+        for (int c = threadIdx.x; y && c < D; c += GF_WARPS * 32)
+            y[q_base + c] = 0.0f;
+        if (lse && threadIdx.x == 0)
+            lse[(long long)query * heads + head] = 0.0f;
+    }
+    for (int first = 0; first < count; first += GF_ROWS) {
         float largest[GF_OWN], sum[GF_OWN], acc[GF_OWN][parts];
 #pragma unroll
         for (int r = 0; r < GF_OWN; r++) {
@@ -58,7 +67,7 @@ __device__ __forceinline__ void gf_attention(const float *q, const float *k, con
                 acc[r][c] = 0.0f;
         }
         __syncthreads();
-        gf_load_rows<D>(q_tile, q + base, first, length, width);
+        gf_load_rows<D>(q_tile, q + q_base, first, count, width);
         for (int other = 0; other < length; other += GF_ROWS) {
             __syncthreads();
             gf_load_rows<D>(k_tile, k + base, other, length, width);
@@ -68,7 +77,7 @@ __device__ __forceinline__ void gf_attention(const float *q, const float *k, con
 #pragma unroll
             for (int r = 0; r < GF_OWN; r++) {
                 const int row = warp * GF_OWN + r;
-                if (first + row >= length)
+                if (first + row >= count)
                     break; // the same for the whole warp
                 const float score =
                     lane < keys ? scale * gf_dot<D>(q_tile + row * (D + 1), k_tile + lane * (D + 1)) : -3.0e38f;
@@ -95,19 +104,19 @@ __device__ __forceinline__ void gf_attention(const float *q, const float *k, con
 #pragma unroll
         for (int r = 0; r < GF_OWN; r++) {
             const int row = first + warp * GF_OWN + r;
-            if (row >= length)
+            if (row >= count)
                 break;
 #pragma unroll
             for (int c = 0; c < parts; c++)
                 if (y && c * 32 + lane < D)
-                    y[base + row * width + c * 32 + lane] = acc[r][c] / sum[r];
+                    y[q_base + row * width + c * 32 + lane] = acc[r][c] / sum[r];
             if (lse && lane == 0)
-                lse[(long long)(start + row) * heads + head] = largest[r] + logf(sum[r]);
+                lse[(long long)(query + row) * heads + head] = largest[r] + logf(sum[r]);
         }
     }
 }
 
-template <int D, bool DROPS>
+template <int D, bool DROPS, bool FIRST>
 __device__ __forceinline__ void gf_attention_grad(const float *dy, const float *q, const float *k, const float *v,
                                                   const float *y, const float *lse, float *dq, float *dk, float *dv,
                                                   const int *starts, const int *lengths, int seqs, int heads, int task,
@@ -125,6 +134,10 @@ __device__ __forceinline__ void gf_attention_grad(const float *dy, const float *
         return;
     const int start = starts[s], length = lengths[s];
     const long long base = start * width + head * D;
+    const int query = FIRST ? s : start, count = FIRST && length > 1 ? 1 : length; // rows of q
+    const long long q_base = query * width + head * D;
+    for (int c = threadIdx.x; FIRST && length == 0 && dq && c < D; c += GF_WARPS * 32)
+        dq[q_base + c] = 0.0f; // nothing else writes its row
     for (int other = 0; other < length; other += GF_ROWS) {
         const int keys = length - other < GF_ROWS ? length - other : GF_ROWS;
         float k_sum[GF_OWN][parts], v_sum[GF_OWN][parts];
@@ -136,11 +149,11 @@ __device__ __forceinline__ void gf_attention_grad(const float *dy, const float *
         __syncthreads();
         gf_load_rows<D>(k_tile, k + base, other, length, width);
         gf_load_rows<D>(v_tile, v + base, other, length, width);
-        for (int first = 0; first < length; first += GF_ROWS) {
-            const int queries = length - first < GF_ROWS ? length - first : GF_ROWS;
+        for (int first = 0; first < count; first += GF_ROWS) {
+            const int queries = count - first < GF_ROWS ? count - first : GF_ROWS;
             __syncthreads();
-            gf_load_rows<D>(q_tile, q + base, first, length, width);
-            gf_load_rows<D>(dy_tile, dy + base, first, length, width);
+            gf_load_rows<D>(q_tile, q + q_base, first, count, width);
+            gf_load_rows<D>(dy_tile, dy + q_base, first, count, width);
             __syncthreads();
             for (int r = 0; r < GF_OWN; r++) {
                 const int row = warp * GF_OWN + r, at = first + row;
@@ -148,12 +161,12 @@ __device__ __forceinline__ void gf_attention_grad(const float *dy, const float *
                 if (row < queries) {
                     float part = 0.0f;
                     for (int c = lane; c < D; c += 32)
-                        part += dy_tile[row * (D + 1) + c] * y[base + at * width + c];
+                        part += dy_tile[row * (D + 1) + c] * y[q_base + at * width + c];
                     const float mean = gf_warp_sum(part);
                     if (lane < keys) {
                         const float score = scale * gf_dot<D>(q_tile + row * (D + 1), k_tile + lane * (D + 1));
                         const float reach = gf_dot<D>(dy_tile + row * (D + 1), v_tile + lane * (D + 1));
-                        const float probability = expf(score - lse[(long long)(start + at) * heads + head]);
+                        const float probability = expf(score - lse[(long long)(query + at) * heads + head]);
                         float factor = 1.0f;
                         if (DROPS)
                             factor = gf_drop(rng, key, start + at, head * 65536 + other + lane, p);
@@ -184,10 +197,10 @@ __device__ __forceinline__ void gf_attention_grad(const float *dy, const float *
                 if (row >= queries)
                     break;
                 for (int c = lane; c < D; c += 32) {
-                    float sum = other ? dq[base + (first + row) * width + c] : 0.0f;
+                    float sum = other ? dq[q_base + (first + row) * width + c] : 0.0f;
                     for (int j = 0; j < keys; j++)
                         sum += slopes[row * line + j] * k_tile[j * (D + 1) + c];
-                    dq[base + (first + row) * width + c] = sum;
+                    dq[q_base + (first + row) * width + c] = sum;
                 }
             }
         }
