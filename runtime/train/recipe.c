@@ -16,12 +16,13 @@ static void add_number(GfText *list, const char *key, double value)
     gf_json_add_number(list, value);
 }
 
-/* What every list begins with. */
+/* What every list begins with.  Adapters of the last layer are narrowed with it. */
 static void begin(const GfRecipe *r, GfText *list)
 {
     if (r->weighted)
         gf_text_add(list, "weigh-loss,");
     gf_variant_passes(r->variant, list);
+    gf_text_add(list, "narrow-rows,");
 }
 
 /* With several micro-batches a step, the last one adds what `accumulate` has gathered. */

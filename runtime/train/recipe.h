@@ -1,8 +1,10 @@
 /* recipe.h -- the lists of passes that make a model's forward graph a step.
  *
- *   train        freeze, attach-lora, autodiff, prune-frozen, adamw, fold, cse, dce, fuse-lora, fuse, plan-memory
+ *   train        freeze, attach-lora, narrow-rows, autodiff, prune-frozen, adamw, fold, cse, dce, fuse-lora, fuse,
+ *                join-launches, plan-memory
  *   accumulate   the same with accumulate for adamw: all but the last micro-batch of a step
- *   eval         freeze, attach-lora, inference, fold, cse, dce, fuse-lora, fuse, plan-memory
+ *   eval         freeze, attach-lora, narrow-rows, inference, fold, cse, dce, fuse-lora, fuse, join-launches,
+ *                plan-memory
  *
  * `part` of a step that hoist-frozen cuts in two: the list with it, or with
  * hoist-frozen{part=frozen}, behind adamw, accumulate or inference.

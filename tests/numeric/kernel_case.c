@@ -126,12 +126,14 @@ static void open_oracle(Check *k)
     GfPipelineOptions options = {.target = &gf_target_cpu};
     GfArena arena;
 
+    const char *passes = k->c->oracle_by ? k->c->oracle_by : k->c->made_by;
+
     run_parse(&k->oracle, k->text);
-    if (!k->c->made_by)
+    if (!passes)
         return;
     gf_arena_init(&arena, NULL);
-    require(k, gf_pipeline_run(k->oracle.g, k->c->made_by, &options, &arena, NULL, NULL, &k->oracle.diags),
-            &k->oracle.diags, k->c->made_by);
+    require(k, gf_pipeline_run(k->oracle.g, passes, &options, &arena, NULL, NULL, &k->oracle.diags), &k->oracle.diags,
+            passes);
     gf_arena_free(&arena);
 }
 

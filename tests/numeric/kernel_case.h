@@ -31,6 +31,7 @@ typedef struct KernelCase {
     int64_t m, k;
     const char *processor; /* NULL: the host's */
     const char *made_by;   /* passes over what is written: both sides get their result; NULL: none */
+    const char *oracle_by; /* passes for the evaluator's side instead; NULL: made_by */
     const char *passes;    /* then, for the compiled side; NULL: "fuse" */
     double tolerance;      /* relative to the norm of the reference */
     double typical;        /* of an element: where few elements cancel, the norm counts as if they were this large */

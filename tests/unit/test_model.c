@@ -189,16 +189,16 @@ static void recipes_are_lists_of_passes(void **state)
     check_ok(f, gf_variant_load(&f->variant, VARIANT("lora"), NULL, 0, &f->diags));
     assert_string_equal(gf_recipe_train(&recipe, &f->arena),
                         "freeze{freeze=\"*\",train=\"classifier.*\"},"
-                        "attach-lora{targets=\"query key value\",r=8,alpha=32,dropout=0.1},autodiff,prune-frozen,"
+                        "attach-lora{targets=\"query key value\",r=8,alpha=32,dropout=0.1},narrow-rows,autodiff,prune-frozen,"
                         "adamw{max_grad_norm=1,beta1=0.9,beta2=0.999,eps=1e-08,weight_decay=0,accumulated=1,"
                         "return_gradients=0},fold,cse,dce,fuse-lora,fuse,join-launches{tokens=64,seqs=4},"
                         "plan-memory{tokens=64,seqs=4}");
     recipe.variant = NULL;
     assert_string_equal(gf_recipe_accumulate(&recipe, &f->arena),
-                        "autodiff,prune-frozen,accumulate,fold,cse,dce,fuse-lora,fuse,"
+                        "narrow-rows,autodiff,prune-frozen,accumulate,fold,cse,dce,fuse-lora,fuse,"
                         "join-launches{tokens=64,seqs=4},plan-memory{tokens=64,seqs=4}");
     assert_string_equal(gf_recipe_eval(&recipe, &f->arena),
-                        "inference,fold,cse,dce,fuse-lora,fuse,join-launches{tokens=64,seqs=4},"
+                        "narrow-rows,inference,fold,cse,dce,fuse-lora,fuse,join-launches{tokens=64,seqs=4},"
                         "plan-memory{tokens=64,seqs=4}");
     recipe.weighted = true;
     const char *lists[] = {gf_recipe_train(&recipe, &f->arena), gf_recipe_accumulate(&recipe, &f->arena),
