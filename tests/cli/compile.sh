@@ -75,7 +75,7 @@ expect 0 err "// after attach-lora" compile "$bert" --variant "$lora" $small --e
 expect 0 out "trainable params" compile "$bert" $small --print-before=fuse --time-passes --verify-each
 grep -q "^all  .*100.0" "$folder/out" && grep -q "^// before fuse" "$folder/err" || { echo "compile prints no times or no graph"; failed=1; }
 expect 2 err "did you mean 'autodiff'?" compile "$bert" $small --print-after=autodif
-expect 0 out "passes    autodiff,prune-frozen,adamw" compile "$bert" $small --passes=@train
+expect 0 out "passes    narrow-rows,autodiff,prune-frozen,adamw" compile "$bert" $small --passes=@train
 expect 0 out "behind those of the variant" compile --help
 expect 0 out "109,483,778 of 109,483,778 parameters train" inspect "$bert"
 expect 0 out "peft keeps the original head" compile --help

@@ -187,12 +187,13 @@ static void recipes_are_lists_of_passes(void **state)
 
     training.gradient_accumulation_steps = 2;
     check_ok(f, gf_variant_load(&f->variant, VARIANT("lora"), NULL, 0, &f->diags));
-    assert_string_equal(gf_recipe_train(&recipe, &f->arena),
-                        "freeze{freeze=\"*\",train=\"classifier.*\"},"
-                        "attach-lora{targets=\"query key value\",r=8,alpha=32,dropout=0.1},narrow-rows,autodiff,prune-frozen,"
-                        "adamw{max_grad_norm=1,beta1=0.9,beta2=0.999,eps=1e-08,weight_decay=0,accumulated=1,"
-                        "return_gradients=0},fold,cse,dce,fuse-lora,fuse,join-launches{tokens=64,seqs=4},"
-                        "plan-memory{tokens=64,seqs=4}");
+    assert_string_equal(
+        gf_recipe_train(&recipe, &f->arena),
+        "freeze{freeze=\"*\",train=\"classifier.*\"},"
+        "attach-lora{targets=\"query key value\",r=8,alpha=32,dropout=0.1},narrow-rows,autodiff,prune-frozen,"
+        "adamw{max_grad_norm=1,beta1=0.9,beta2=0.999,eps=1e-08,weight_decay=0,accumulated=1,"
+        "return_gradients=0},fold,cse,dce,fuse-lora,fuse,join-launches{tokens=64,seqs=4},"
+        "plan-memory{tokens=64,seqs=4}");
     recipe.variant = NULL;
     assert_string_equal(gf_recipe_accumulate(&recipe, &f->arena),
                         "narrow-rows,autodiff,prune-frozen,accumulate,fold,cse,dce,fuse-lora,fuse,"
@@ -221,14 +222,15 @@ static void frozen_parts_are_cut_off(void **state)
     assert_true(f->variant.frozen_is_still && gf_recipe_may_hoist(&f->variant, &training));
     assert_string_equal(
         gf_recipe_eval(&recipe, &f->arena),
-        "freeze{freeze=\"*\",train=\"classifier.*\"},inference{frozen=1},inference,hoist-frozen,fold,cse,"
-        "dce,fuse-lora,fuse,join-launches,plan-memory");
+        "freeze{freeze=\"*\",train=\"classifier.*\"},inference{frozen=1},narrow-rows,inference,hoist-frozen,fold,"
+        "cse,dce,fuse-lora,fuse,join-launches,plan-memory");
     recipe.part = GF_STEP_FROZEN;
     training.bf16 = true;
-    assert_string_equal(gf_recipe_accumulate(&recipe, &f->arena),
-                        "freeze{freeze=\"*\",train=\"classifier.*\"},inference{frozen=1},autodiff,prune-frozen,"
-                        "accumulate,hoist-frozen{part=frozen},precision{products=bf16},fold,cse,dce,fuse-lora,fuse,"
-                        "join-launches,plan-memory");
+    assert_string_equal(
+        gf_recipe_accumulate(&recipe, &f->arena),
+        "freeze{freeze=\"*\",train=\"classifier.*\"},inference{frozen=1},narrow-rows,autodiff,prune-frozen,"
+        "accumulate,hoist-frozen{part=frozen},precision{products=bf16},fold,cse,dce,fuse-lora,fuse,"
+        "join-launches,plan-memory");
     training.hoist_budget_mb = 0;
     assert_false(gf_recipe_may_hoist(&f->variant, &training));
 }
