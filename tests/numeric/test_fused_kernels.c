@@ -81,6 +81,16 @@ static const Fusion fusions[] = {
      NULL},
     {DY ROWS "%1 = dropout %dy, %rows, %rng {p = 0.3, key = 6} : " D "\n%2 = sum_rows %1 : f32[$m]\nreturn b = %2\n",
      NULL},
+    /* the adapter added to the weight */
+    {XK W(" frozen") ADAPTER "%1 = linear %x, %w, %b : " D "\n%2 = linear %x, %A : f32[tokens,8]\n"
+                             "%3 = scale %2 {by = 4} : f32[tokens,8]\n%4 = linear %3, %B : " D "\n%5 = add %1, %4 : " D
+                             "\nreturn y = %5\n",
+     "merge-lora,dce,fuse"},
+    /* the gradients of an adapter, not by way of that of its weight */
+    {XK DY ADAPTER "%1 = matmul %dy, %x {transpose_a = 1} : f32[$m,$k]\n%2 = scale %1 {by = 4} : f32[$m,$k]\n"
+                   "%dB = linear %2, %A : f32[$m,8]\n%dA = matmul %B, %2 {transpose_a = 1} : f32[8,$k]\n"
+                   "return dA = %dA, dB = %dB\n",
+     "order-lora{tokens=4000},fuse"},
     /* embeddings */
     {"%ids = input : i32[tokens]\n%types = input : i32[tokens]\n%t = param \"t\" frozen : f32[37,$m]\n"
      "%u = param \"u\" : f32[2,$m]\n" NORM RNG "%1 = gather %t, %ids : " D "\n%2 = gather %u, %types : " D
