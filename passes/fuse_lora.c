@@ -153,20 +153,6 @@ static bool fuse_product(GfGroups *s, GfNode *low)
     return found && merge_nodes(s, low, up.nodes, first_add);
 }
 
-/* Nodes that are alone have no kernel yet: that is for `fuse` to say. */
-static void drop_singles(const GfGroups *s, GfGraph *g)
-{
-    int32_t next = 0;
-
-    for (uint32_t i = 0; i < s->count; i++) {
-        const GfGroup *group = &s->groups[s->order[i]];
-        for (uint32_t k = 0; k < group->count; k++)
-            group->nodes[k]->kernel = group->count > 1 ? next : GF_NO_KERNEL;
-        next += group->count > 1;
-    }
-    g->next_kernel = next;
-}
-
 GfStatus gf_pass_fuse_lora(GfPassCtx *cx, GfGraph *g)
 {
     GfGroups s;
@@ -176,6 +162,6 @@ GfStatus gf_pass_fuse_lora(GfPassCtx *cx, GfGraph *g)
         if (is_low_rank(n) && fuse_product(&s, n))
             cx->counts[0]++;
     }
-    drop_singles(&s, g);
+    gf_groups_drop_singles(&s, g);
     return cx->scratch->failed ? gf_fail_memory(cx->diags) : GF_OK;
 }

@@ -226,3 +226,16 @@ bool gf_groups_merge(GfGroups *s, const GfNode *x, const GfNode *y)
     gf_groups_note(s, x, y, why);
     return false;
 }
+
+void gf_groups_drop_singles(const GfGroups *s, GfGraph *g)
+{
+    int32_t next = 0;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        const GfGroup *group = &s->groups[s->order[i]];
+        for (uint32_t k = 0; k < group->count; k++)
+            group->nodes[k]->kernel = group->count > 1 ? next : GF_NO_KERNEL;
+        next += group->count > 1;
+    }
+    g->next_kernel = next;
+}

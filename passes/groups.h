@@ -43,6 +43,9 @@ bool gf_groups_merge(GfGroups *s, const GfNode *a, const GfNode *b);
 /* Write down that the pass leaves `a` and `b` apart, where somebody asks. */
 void gf_groups_note(const GfGroups *s, const GfNode *a, const GfNode *b, GfRefusal why);
 
+/* Nodes that are alone lose their number again: their kernel is for `fuse` to say. */
+void gf_groups_drop_singles(const GfGroups *s, GfGraph *g);
+
 static inline GfGroup *gf_groups_of(const GfGroups *s, const GfNode *n)
 {
     return &s->groups[n->kernel];

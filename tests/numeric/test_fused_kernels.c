@@ -91,6 +91,15 @@ static const Fusion fusions[] = {
                    "%dB = linear %2, %A : f32[$m,8]\n%dA = matmul %B, %2 {transpose_a = 1} : f32[8,$k]\n"
                    "return dA = %dA, dB = %dB\n",
      "order-lora{tokens=4000},fuse"},
+    /* query and key of one input, each with its adapter and mask: two kernels */
+    {XK RNG W(" frozen") "%v = param \"v\" : f32[$m,$k]\n" ADAPTER
+                         "%C = param \"C\" : f32[8,$k]\n%1 = linear %x, %w, %b : " D "\n%2 = linear %x, %v : " D
+                         "\n%3 = dropout %x, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
+                         "%4 = linear %3, %A : f32[tokens,8]\n"
+                         "%5 = dropout %x, %rng {p = 0.2, key = 2} : f32[tokens,$k]\n"
+                         "%6 = linear %5, %C : f32[tokens,8]\n%7 = linear %4, %B : " D "\n%8 = add %1, %7 : " D
+                         "\nreturn q = %8, k = %2, s = %6\n",
+     "fuse-lora,merge-matmuls,fuse"},
     /* embeddings */
     {"%ids = input : i32[tokens]\n%types = input : i32[tokens]\n%t = param \"t\" frozen : f32[37,$m]\n"
      "%u = param \"u\" : f32[2,$m]\n" NORM RNG "%1 = gather %t, %ids : " D "\n%2 = gather %u, %types : " D
