@@ -182,6 +182,26 @@ GfStatus gf_eval_op_sum_cols(const GfEvalArgs *a)
     return GF_OK;
 }
 
+/* y[i,0] = max_j x[i,j] */
+GfStatus gf_eval_op_max_cols(const GfEvalArgs *a)
+{
+    for (int64_t i = 0; i < gf_eval_rows(a->in[0]); i++)
+        a->out->data[i] = largest(row_of(a->in[0], i), gf_eval_columns(a->in[0]));
+    return GF_OK;
+}
+
+/* y[i,0] = x[i,labels[i]] */
+GfStatus gf_eval_op_pick_cols(const GfEvalArgs *a)
+{
+    int64_t label;
+
+    for (int64_t i = 0; i < gf_eval_rows(a->in[0]); i++) {
+        GF_TRY(label_at(a, i, &label));
+        a->out->data[i] = row_of(a->in[0], i)[label];
+    }
+    return GF_OK;
+}
+
 /* y[j] = sum_i x[i,j] */
 GfStatus gf_eval_op_sum_rows(const GfEvalArgs *a)
 {

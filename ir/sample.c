@@ -83,7 +83,8 @@ static IndexUse index_use(const GfUse *u, const int64_t *sizes)
         return (IndexUse){INDEX_ROWS, gf_dim_value(first->dims[0], sizes)};
     if (n->op == GF_OP_SCATTER_ADD && operand == 1)
         return (IndexUse){INDEX_ROWS, gf_dim_value(n->results[0].type.dims[0], sizes)};
-    if ((n->op == GF_OP_CROSS_ENTROPY || n->op == GF_OP_CROSS_ENTROPY_GRAD) && operand == 1)
+    bool labelled = n->op == GF_OP_CROSS_ENTROPY || n->op == GF_OP_CROSS_ENTROPY_GRAD || n->op == GF_OP_PICK_COLS;
+    if (labelled && operand == 1)
         return (IndexUse){INDEX_ROWS, gf_dim_value(first->dims[1], sizes)};
     uint32_t starts = n->op == GF_OP_ATTENTION ? 3 : n->op == GF_OP_ATTENTION_GRAD ? 6 : UINT32_MAX - 1;
     /* k stands at 1 and at 2 */

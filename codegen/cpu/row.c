@@ -42,8 +42,7 @@ static bool is_row_op(const GfNode *n)
 static bool is_row_scalar(const GfValue *v)
 {
     const RowOp *row = cpu_op(v->node->op)->row;
-    return row && gf_dim_is(emit_shape(&v->type).cols, 1) &&
-           (v->index > 0 || v->node->op == GF_OP_SUM_COLS || v->node->op == GF_OP_CROSS_ENTROPY);
+    return row && gf_dim_is(emit_shape(&v->type).cols, 1) && (v->index > 0 || !cpu_op(v->node->op)->element);
 }
 
 static void set_levels(Emit *e, RowPlan *plan)

@@ -197,7 +197,7 @@ static V softmax_grad_element(Emit *e, const GfNode *n, uint32_t result, Point p
 static const RowOp softmax_grad_row = {.phases = 1, .slots = {1}, .term = softmax_grad_term, .finish = softmax_finish};
 const CpuOp cpu_softmax_grad = {.element = softmax_grad_element, .row = &softmax_grad_row};
 
-/* ---- sum_cols ------------------------------------------------------------------------ */
+/* ---- sum_cols, max_cols, pick_cols --------------------------------------------------- */
 
 static V sum_cols_term(Emit *e, const GfNode *n, int phase, int slot, Point p)
 {
@@ -217,3 +217,20 @@ static V sum_cols_scalar(Emit *e, const GfNode *n, uint32_t result, const V *sca
 static const RowOp sum_cols_row = {
     .phases = 1, .slots = {1}, .term = sum_cols_term, .finish = softmax_finish, .scalar = sum_cols_scalar};
 const CpuOp cpu_sum_cols = {.row = &sum_cols_row};
+
+static const RowOp max_cols_row = {.phases = 1,
+                                   .slots = {1},
+                                   .largest = {true},
+                                   .term = sum_cols_term,
+                                   .finish = softmax_finish,
+                                   .scalar = sum_cols_scalar};
+const CpuOp cpu_max_cols = {.row = &max_cols_row};
+
+static V pick_cols_term(Emit *e, const GfNode *n, int phase, int slot, Point p)
+{
+    return ll_fmul(e->l, one_hot(e, n, p), sum_cols_term(e, n, phase, slot, p));
+}
+
+static const RowOp pick_cols_row = {
+    .phases = 1, .slots = {1}, .term = pick_cols_term, .finish = softmax_finish, .scalar = sum_cols_scalar};
+const CpuOp cpu_pick_cols = {.row = &pick_cols_row};

@@ -42,8 +42,7 @@ static bool is_row_scalar(const GfValue *v)
 {
     const CudaRowOp *row = cuda_op(v->node->op)->row;
 
-    return row && gf_dim_is(cuda_shape(&v->type).cols, 1) &&
-           (v->index > 0 || v->node->op == GF_OP_SUM_COLS || v->node->op == GF_OP_CROSS_ENTROPY);
+    return row && gf_dim_is(cuda_shape(&v->type).cols, 1) && (v->index > 0 || !cuda_op(v->node->op)->write);
 }
 
 /* ---- planning --------------------------------------------------------------------- */

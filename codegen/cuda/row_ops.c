@@ -174,7 +174,7 @@ static const char *softmax_grad_write(CudaEmit *e, const GfNode *n, uint32_t res
 static const CudaRowOp softmax_grad_row = {.phases = 1, .slots = {1}, .term = softmax_grad_term, .finish = keep_total};
 const CudaOp cuda_softmax_grad = {.write = softmax_grad_write, .row = &softmax_grad_row};
 
-/* ---- sum_cols -------------------------------------------------------------------------- */
+/* ---- sum_cols, max_cols, pick_cols ----------------------------------------------------- */
 
 static const char *sum_cols_term(CudaEmit *e, const GfNode *n, int phase, int slot, const char *const *s)
 {
@@ -195,3 +195,20 @@ static const char *sum_cols_scalar(CudaEmit *e, const GfNode *n, uint32_t result
 static const CudaRowOp sum_cols_row = {
     .phases = 1, .slots = {1}, .term = sum_cols_term, .finish = keep_total, .scalar = sum_cols_scalar};
 const CudaOp cuda_sum_cols = {.row = &sum_cols_row};
+
+static const CudaRowOp max_cols_row = {.phases = 1,
+                                       .slots = {1},
+                                       .largest = {true},
+                                       .term = sum_cols_term,
+                                       .finish = keep_total,
+                                       .scalar = sum_cols_scalar};
+const CudaOp cuda_max_cols = {.row = &max_cols_row};
+
+static const char *pick_cols_term(CudaEmit *e, const GfNode *n, int phase, int slot, const char *const *s)
+{
+    return cuda_text(e, "%s ? %s : 0.0f", is_label(e, n), sum_cols_term(e, n, phase, slot, s));
+}
+
+static const CudaRowOp pick_cols_row = {
+    .phases = 1, .slots = {1}, .term = pick_cols_term, .finish = keep_total, .scalar = sum_cols_scalar};
+const CudaOp cuda_pick_cols = {.row = &pick_cols_row};

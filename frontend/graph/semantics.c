@@ -122,6 +122,7 @@ GfStatus gf_semantics_check_op(const GfBuilder *b, const cJSON *statement, const
         return check_index(b, statement, n, &n->results[0].type);
     case GF_OP_CROSS_ENTROPY:
     case GF_OP_CROSS_ENTROPY_GRAD:
+    case GF_OP_PICK_COLS:
         return check_classes(b, statement, n);
     case GF_OP_ATTENTION:
         return check_sequences(b, statement, n, 3);

@@ -207,7 +207,7 @@ static int64_t index_limit(const GfNode *n, const int64_t *sizes)
             return gf_dim_value(gf_operand(user, 0)->type.dims[0], sizes);
         if (user->op == GF_OP_SCATTER_ADD)
             return gf_dim_value(user->results[0].type.dims[0], sizes);
-        if (user->op == GF_OP_CROSS_ENTROPY || user->op == GF_OP_CROSS_ENTROPY_GRAD)
+        if (user->op == GF_OP_CROSS_ENTROPY || user->op == GF_OP_CROSS_ENTROPY_GRAD || user->op == GF_OP_PICK_COLS)
             return gf_dim_value(gf_operand(user, 0)->type.dims[1], sizes);
     }
     return 1 << 20;

@@ -100,6 +100,13 @@ static const Fusion fusions[] = {
                          "%6 = linear %5, %C : f32[tokens,8]\n%7 = linear %4, %B : " D "\n%8 = add %1, %7 : " D
                          "\nreturn q = %8, k = %2, s = %6\n",
      "fuse-lora,merge-matmuls,fuse"},
+    /* composite ops taken apart */
+    {X DY NORM "%n = layer_norm %x, %g, %c {eps = 0.001} : " D ", f32[tokens,1], f32[tokens,1]\n%2 = gelu %n#0 : " D
+               "\n%3 = softmax %2 : " D "\n%4 = softmax_grad %3, %dy : " D "\n%5 = gelu_grad %n#0, %4 : " D
+               "\nreturn a = %3, b = %5\n",
+     "decompose,fuse"},
+    {X "%labels = input : i32[tokens]\n%l = cross_entropy %x, %labels : f32[tokens,1]\nreturn l = %l\n",
+     "decompose,fuse"},
     /* embeddings */
     {"%ids = input : i32[tokens]\n%types = input : i32[tokens]\n%t = param \"t\" frozen : f32[37,$m]\n"
      "%u = param \"u\" : f32[2,$m]\n" NORM RNG "%1 = gather %t, %ids : " D "\n%2 = gather %u, %types : " D

@@ -82,6 +82,8 @@ static const OpCase column_cases[] = {
     {"%wide = input : f32[tokens,$m]\n%y = softmax %wide : f32[tokens,$m]\n" RETURN_Y, 40, false},
     {X DY "%y = softmax_grad %x, %dy : f32[tokens,$m]\n" RETURN_Y, 2, true},
     {X "%y = sum_cols %x : f32[tokens,1]\n" RETURN_Y, 2, true},
+    {X "%y = max_cols %x : f32[tokens,1]\n" RETURN_Y, 2, true},
+    {X LABELS "%y = pick_cols %x, %labels : f32[tokens,1]\n" RETURN_Y, 2, true},
     {X LABELS "%y = cross_entropy %x, %labels : f32[tokens,1]\n" RETURN_Y, 8, false},
     {X LABELS "%dy = input : f32[tokens,1]\n%y = cross_entropy_grad %x, %labels, %dy : f32[tokens,$m]\n" RETURN_Y, 12,
      false},

@@ -242,6 +242,22 @@ static void do_sum_cols(Args *args)
         args->out[0][i] = sum_of(args->in[0] + i * M, M, 1);
 }
 
+static void do_max_cols(Args *args)
+{
+    for (int i = 0; i < N; i++) {
+        double most = -INFINITY;
+        for (int j = 0; j < M; j++)
+            most = larger(most, args->in[0][i * M + j]);
+        args->out[0][i] = most;
+    }
+}
+
+static void do_pick_cols(Args *args)
+{
+    for (int i = 0; i < N; i++)
+        args->out[0][i] = args->in[0][i * M + (int)args->in[1][i]];
+}
+
 static void do_sum_rows(Args *args)
 {
     for (int j = 0; j < M; j++)
@@ -431,6 +447,9 @@ static const Case cases[] = {
     {GF_OP_SOFTMAX, do_softmax, ONE("softmax", "")},
     {GF_OP_SOFTMAX_GRAD, do_softmax_grad, TWO("softmax_grad")},
     {GF_OP_SUM_COLS, do_sum_cols, X "%y = sum_cols %x : f32[6,1]\nreturn y = %y\n"},
+    {GF_OP_MAX_COLS, do_max_cols, X "%y = max_cols %x : f32[6,1]\nreturn y = %y\n"},
+    {GF_OP_PICK_COLS, do_pick_cols,
+     X "%labels = input : i32[6]\n%y = pick_cols %x, %labels : f32[6,1]\nreturn y = %y\n"},
     {GF_OP_CROSS_ENTROPY, do_cross_entropy,
      X "%labels = input : i32[6]\n%y = cross_entropy %x, %labels : f32[6,1]\nreturn y = %y\n"},
     {GF_OP_CROSS_ENTROPY_GRAD, do_cross_entropy_grad,
