@@ -17,9 +17,16 @@
  * --merge` writes.  Only where nobody else reads the values that go: else they
  * stay, and there is nothing to gain.
  *
- * Cost: 2 m k (r + 1) operations a run for 2 r (m + k) a token saved: it pays from
- * m k / (m + k) tokens on.  The merged weight is a value of each run: it changes
- * with A and B.  O(nodes).
+ * `graft export --merge` adds up by itself, weight by weight and in double
+ * (runtime/train/model_values.c): it needs no batch, no compiler, and what it
+ * writes is not rounded before it is added.
+ *
+ * Cost: 2 m k (r + 1) operations a run for 2 r (m + k) a token saved: fewer from
+ * m k / (m + k) tokens on.  The merged weight is a value of each run, since A and B
+ * may change between runs: it is packed anew in each, where the frozen weight was
+ * packed once.  On the cpu target that eats up the gain: in the tile of the base
+ * product the up-projection is nearly free (fuse-lora).  So evaluation keeps the
+ * adapter, and this pass is for graphs that go elsewhere.  O(nodes).
  * Source: Hu et al., arXiv:2106.09685, section 4.1.  Tests: tests/golden/merge-lora/.
  */
 #include "passes/merge_lora.h"

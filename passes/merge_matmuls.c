@@ -16,6 +16,11 @@
  *    at most NEAR apart join, with the kernels they are in already (fuse-lora),
  *    as long as the target's products_limit allows.
  *
+ * Not part of the training pipeline.  On the cpu target the down-projections gain
+ * a little, query, key and value lose more: the panels of three weights stay less
+ * long in the caches than those of one (bench_step shows both).  A target that
+ * joins launches runs the three side by side anyway.
+ *
  * Legal because kernel numbers change no value; gf_groups_merge refuses what is
  * not convex.  O(nodes NEAR).
  * Source: the horizontal fusion of Li et al., arXiv:2007.01277, and the

@@ -15,14 +15,19 @@
  *    (z x) y.  All of them are or none, since as long as one reads x y it has to
  *    be computed.  The factor of the scales goes to the smaller of the results.
  * 2. Sums.  An adapter without dropout (low_rank.h) becomes part of the weight.
- * Each where the operations are fewer: 2 rows columns inner of a product, one for
- * an element of scale and add.  `tokens` and `seqs` say at which sizes; a symbol
+ * Each where the operations are fewer: 2 rows columns inner of a product, and of a
+ * sum its scale and additions.  `tokens` and `seqs` say at which sizes; a symbol
  * without a size counts as 1 and as 65536, and the new order must win at both.
+ * The counter flops is what is saved at the size, or at 1.
  *
  * Before autodiff, step 2 gives y = x (w + B A)', and with it dx = dy (w + B A):
  * the backward pass has no low-rank product on the way of dx.  Behind autodiff,
  * step 1 takes the gradients of A and B apart from that of w, which is not wanted.
  * A mask between the factors stops both: with dropout the order is given.
+ *
+ * Operations are not time: where the weight is frozen, x (w + B A)' packs anew what
+ * was packed once, so on the cpu target the sums of step 2 are slower though they
+ * are fewer.  Hence it is not part of the training pipeline.
  *
  * Legal: products associate; additions are made in another order, and nobody
  * else reads the values that go.  Products of rounded factors, and inner products
