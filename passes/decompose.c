@@ -34,55 +34,59 @@ typedef struct Apart {
     GfGraph *g;
     GfNode *n;
     GfValue *out[MAX_RESULTS]; /* for its results */
+    bool failed;               /* after the first failure nothing is made */
 } Apart;
 
-/* ---- short forms: NULL operands carry an earlier failure on; never two calls that build
- * as arguments of a third, whose order C leaves open ------------------------------------- */
+/* ---- short forms ------------------------------------------------------------------------ */
+
+/* Never two calls that make nodes as arguments of a third: C leaves their order open. */
 
 static GfValue *in(const Apart *a, uint32_t i)
 {
     return gf_operand(a->n, i);
 }
 
-static GfValue *make(const Apart *a, GfOp op, const GfAttr *attr, GfValue *x, GfValue *y, uint32_t count)
+static GfValue *make(Apart *a, GfOp op, const GfAttr *attr, GfValue *x, GfValue *y, uint32_t count)
 {
-    if (!x || (count == 2 && !y))
+    if (a->failed)
         return NULL;
-    return gf_build(a->g, a->n, a->n, a->cx->diags, op, attr, attr ? 1 : 0, (GfValue *[]){x, y}, count);
+    GfValue *v = gf_build(a->g, a->n, a->n, a->cx->diags, op, attr, attr ? 1 : 0, (GfValue *[]){x, y}, count);
+    a->failed = !v;
+    return v;
 }
 
-static GfValue *unary(const Apart *a, GfOp op, GfValue *x)
+static GfValue *unary(Apart *a, GfOp op, GfValue *x)
 {
     return make(a, op, NULL, x, NULL, 1);
 }
 
-static GfValue *binary(const Apart *a, GfOp op, GfValue *x, GfValue *y)
+static GfValue *binary(Apart *a, GfOp op, GfValue *x, GfValue *y)
 {
     return make(a, op, NULL, x, y, 2);
 }
 
-static GfValue *by(const Apart *a, GfOp op, GfValue *x, double number)
+static GfValue *by(Apart *a, GfOp op, GfValue *x, double number)
 {
     GfAttr attr = gf_attr_float("by", number);
     return make(a, op, &attr, x, NULL, 1);
 }
 
-static GfValue *add(const Apart *a, GfValue *x, GfValue *y)
+static GfValue *add(Apart *a, GfValue *x, GfValue *y)
 {
     return binary(a, GF_OP_ADD, x, y);
 }
 
-static GfValue *sub(const Apart *a, GfValue *x, GfValue *y)
+static GfValue *sub(Apart *a, GfValue *x, GfValue *y)
 {
     return binary(a, GF_OP_SUB, x, y);
 }
 
-static GfValue *mul(const Apart *a, GfValue *x, GfValue *y)
+static GfValue *mul(Apart *a, GfValue *x, GfValue *y)
 {
     return binary(a, GF_OP_MUL, x, y);
 }
 
-static GfValue *scale(const Apart *a, GfValue *x, double number)
+static GfValue *scale(Apart *a, GfValue *x, double number)
 {
     return by(a, GF_OP_SCALE, x, number);
 }
@@ -134,7 +138,7 @@ static bool has_bias(const GfNode *n)
 /* ---- elementwise ---------------------------------------------------------------------------- */
 
 /* (1 + erf(x / sqrt 2)) / 2 */
-static GfValue *normal_cdf(const Apart *a, GfValue *x)
+static GfValue *normal_cdf(Apart *a, GfValue *x)
 {
     GfValue *e = unary(a, GF_OP_ERF, scale(a, x, M_SQRT1_2));
     return scale(a, by(a, GF_OP_OFFSET, e, 1), 0.5);
@@ -190,14 +194,14 @@ static void adamw(Apart *a)
 
 /* ---- along rows ------------------------------------------------------------------------------- */
 
-static GfValue *sum_cols(const Apart *a, GfValue *x)
+static GfValue *sum_cols(Apart *a, GfValue *x)
 {
     return unary(a, GF_OP_SUM_COLS, x);
 }
 
-static GfValue *mean_cols(const Apart *a, GfValue *x)
+static GfValue *mean_cols(Apart *a, GfValue *x)
 {
-    return x ? scale(a, sum_cols(a, x), 1 / (double)x->type.dims[1].size) : NULL;
+    return a->failed ? NULL : scale(a, sum_cols(a, x), 1 / (double)x->type.dims[1].size);
 }
 
 /* rstd = sqrt(e) / e with e = variance + eps: no constant is needed */
@@ -222,7 +226,7 @@ static void layer_norm_grad(Apart *a)
 }
 
 /* e^(x - largest): no exponential overflows */
-static GfValue *exp_below(const Apart *a, GfValue *most)
+static GfValue *exp_below(Apart *a, GfValue *most)
 {
     return unary(a, GF_OP_EXP, sub(a, in(a, 0), most));
 }
@@ -267,12 +271,13 @@ static void global_norm(Apart *a)
     a->out[0] = unary(a, GF_OP_SQRT, sum);
 }
 
-static GfValue *reshaped(const Apart *a, GfValue *x, const GfType *type)
+static GfValue *reshaped(Apart *a, GfValue *x, const GfType *type)
 {
     GfNode *n = NULL;
     GfNodeSpec spec = {.op = GF_OP_BROADCAST, .operands = &x, .operand_count = 1, .declared = type, .loc = a->n->loc};
 
-    return x && gf_graph_add(a->g, a->n, &spec, &n, a->cx->diags) == GF_OK ? gf_result(n) : NULL;
+    a->failed = a->failed || gf_graph_add(a->g, a->n, &spec, &n, a->cx->diags) != GF_OK;
+    return a->failed ? NULL : gf_result(n);
 }
 
 static void sum_squares(Apart *a)
@@ -356,11 +361,10 @@ static GfStatus take_apart(GfPassCtx *cx, GfGraph *g, GfNode *n, const struct Ru
     Apart a = {.cx = cx, .g = g, .n = n};
 
     rule->write(&a);
-    for (uint32_t i = 0; i < n->result_count; i++) {
-        if (!a.out[i])
-            return gf_build_status(cx);
+    if (a.failed)
+        return gf_build_status(cx);
+    for (uint32_t i = 0; i < n->result_count; i++)
         gf_replace_uses(g, &n->results[i], a.out[i]);
-    }
     gf_remove(g, n);
     return GF_OK;
 }

@@ -228,7 +228,7 @@ static void test_needs_unfused(void **state)
                                 "  %1 = exp %x : f32[4] @k0\n"
                                 "  return y = %1\n"
                                 "}\n";
-    static const char *const lists[] = {"fold", "cse", "fuse-lora"};
+    static const char *const lists[] = {"fold", "cse", "fuse-lora", "merge-lora", "order-lora", "decompose"};
     Fixture f;
 
     (void)state;
@@ -403,7 +403,7 @@ static void failing_release(void *self, void *memory)
 
 /* Runs the whole step with `left` more allocations; `used` bytes of the graph's
  * block are taken before, so that it runs out at another node each time. */
-static GfStatus run_short_of_memory(long left, size_t used)
+static GfStatus run_short_of_memory(const char *list, long left, size_t used)
 {
     Failing failing = {{failing_alloc, failing_release, &failing}, -1};
     Seen seen = {""};
@@ -413,24 +413,36 @@ static GfStatus run_short_of_memory(long left, size_t used)
     open_graph(&f, forward, &failing.allocator);
     assert_non_null(gf_arena_alloc(&f.g->arena, used));
     failing.left = left;
-    GfStatus status = run(&f, whole_step, &options);
+    GfStatus status = run(&f, list, &options);
     assert_int_equal(f.diags.count, status != GF_OK);
     close_graph(&f);
     return status;
 }
 
 /* The nth allocation of a pipeline fails, for n = 0, 1 ... until it succeeds. */
+static void check_memory(const char *list, size_t used)
+{
+    GfStatus status = GF_ERR_MEMORY;
+    long n;
+
+    for (n = 0; status != GF_OK && n < 1000; n++) {
+        status = run_short_of_memory(list, n, used);
+        assert_true(status == GF_OK || status == GF_ERR_MEMORY);
+    }
+    assert_true(status == GF_OK && n > 4); /* at least the scratch of every pass */
+}
+
 static void test_memory(void **state)
 {
+    static const char *const lists[] = {
+        whole_step,
+        "attach-lora{targets=query, r=2},merge-lora,autodiff,order-lora{tokens=99},decompose,merge-matmuls",
+    };
+
     (void)state;
     for (size_t used = 0; used < 16384; used += 2112) {
-        GfStatus status = GF_ERR_MEMORY;
-        long n;
-        for (n = 0; status != GF_OK && n < 1000; n++) {
-            status = run_short_of_memory(n, used);
-            assert_true(status == GF_OK || status == GF_ERR_MEMORY);
-        }
-        assert_true(status == GF_OK && n > 8); /* at least the scratch of every pass */
+        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+            check_memory(lists[i], used);
     }
 }
 
