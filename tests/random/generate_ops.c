@@ -114,9 +114,15 @@ static void make_equal(Gen *g, GfOp op)
     gen_binary(g, op, a, b);
 }
 
+/* Of its own rows, or with the masks of others. */
 static void make_dropout(Gen *g, GfOp op)
 {
-    gen_binary(g, op, of_op(g, GF_OP_SOFTMAX), gen_rng(g));
+    GfValue *x = of_op(g, GF_OP_SOFTMAX);
+
+    if (x && x->type.rank == 2 && gen_chance(g, 25))
+        gen_node(g, op, NULL, 0, NULL, (GfValue *[]){x, gen_ids(g, x->type.dims[0]), gen_rng(g)}, 3);
+    else
+        gen_binary(g, op, x, gen_rng(g));
 }
 
 static void make_spread(Gen *g, GfOp op)
@@ -280,27 +286,29 @@ static int64_t pick_heads(Gen *g, int64_t size)
     return heads;
 }
 
-static GfValue *add_attention(Gen *g, GfValue *in[6], GfAttr attrs[3])
+/* A query for each row, or for the first of each sequence. */
+static GfValue *add_attention(Gen *g, GfValue *in[6], GfAttr attrs[4])
 {
     static const double p[] = {0, 0, 0.1, 0.5};
     GfDim size = gf_dim_const(gen_size(g));
-    GfType type = gf_type_matrix(GF_F32, g->tokens, size);
+    bool first = gen_chance(g, 30);
 
     for (int i = 0; i < 3; i++)
-        in[i] = gen_bounded(g, gen_value(g, type), 2);
+        in[i] = gen_bounded(g, gen_value(g, gf_type_matrix(GF_F32, first && i == 0 ? g->seqs : g->tokens, size)), 2);
     in[3] = gen_starts(g);
     in[4] = gen_lengths(g);
     in[5] = gen_rng(g);
     attrs[0] = gf_attr_int("heads", pick_heads(g, size.size));
     attrs[1] = gf_attr_float("p", p[gen_below(g, 4)]);
     attrs[2] = gf_attr_int("key", ++g->key);
-    return gen_node(g, GF_OP_ATTENTION, attrs, 3, NULL, in, 6);
+    attrs[3] = gf_attr_int("first", first);
+    return gen_node(g, GF_OP_ATTENTION, attrs, 4, NULL, in, 6);
 }
 
 static void make_attention(Gen *g, GfOp op)
 {
     GfValue *in[6];
-    GfAttr attrs[3];
+    GfAttr attrs[4];
 
     (void)op;
     add_attention(g, in, attrs);
@@ -310,12 +318,12 @@ static void make_attention(Gen *g, GfOp op)
 static void make_attention_grad(Gen *g, GfOp op)
 {
     GfValue *in[6], *y;
-    GfAttr attrs[3];
+    GfAttr attrs[4];
 
     y = add_attention(g, in, attrs);
     if (y)
         gen_node(
-            g, op, attrs, 3, NULL,
+            g, op, attrs, 4, NULL,
             (GfValue *[]){gen_value(g, y->type), in[0], in[1], in[2], y, &y->node->results[1], in[3], in[4], in[5]}, 9);
 }
 

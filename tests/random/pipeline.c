@@ -30,6 +30,10 @@ static const struct Values {
     {"return_gradients", {"0", "0", "0", "1", "1"}},
     {"params", {"0", "0", "1", "0", "1"}},
     {"names", {"loss", "\"loss a\"", "\"*\"", "a", "\"a b\""}},
+    {"frozen", {"0", "0", "1", "1", "1"}},
+    {"part", {"step", "frozen", "step", "step", "frozen"}},
+    {"ops", {"", "", "\"softmax gelu\"", "layer_norm", "\"*\""}},
+    {"alone", {"0", "0", "0", "0", "1"}},
     {"products", {"bf16", "tf32", "bf16", "tf32", "bf16"}},
 };
 
