@@ -58,15 +58,16 @@ typedef struct Found {
     size_t seen;       /* bytes looked at */
 } Found;
 
+/* What may yet turn out to be a byte order mark is not looked at: it would move away. */
 static void find_lines(const GfTexts *t, Found *f)
 {
     const char *end;
 
-    while (f->lines < t->window && (end = memchr(t->buffer + f->seen, '\n', t->size - f->seen))) {
+    while (t->begun && f->lines < t->window && (end = memchr(t->buffer + f->seen, '\n', t->size - f->seen))) {
         f->seen = f->end = (size_t)(end - t->buffer) + 1;
         f->lines++;
     }
-    if (f->lines < t->window)
+    if (t->begun && f->lines < t->window)
         f->seen = t->size;
 }
 

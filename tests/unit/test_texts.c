@@ -227,6 +227,25 @@ static void gzip_is_expanded_on_the_way(void **state)
     gf_texts_close(&t);
 }
 
+/* A member a byte: what is read comes a byte at a time, byte order marks and line breaks in pieces. */
+static void pieces_do_not_matter(void **state)
+{
+    static const size_t windows[] = {1, 100};
+    static unsigned char file[8192];
+    TestFolder *f = *state;
+
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        size_t size = 0;
+        for (const char *c = readings[i].in; *c; c++)
+            size += compress_member(c, 1, file + size, sizeof file - size);
+        for (size_t k = 0; k < sizeof windows / sizeof *windows; k++) {
+            Read r = read_bytes(f, (char *)file, size, readings[i].format, windows[k]);
+            assert_int_equal(r.status, GF_OK);
+            assert_string_equal(gf_text_str(&r.text), readings[i].out);
+        }
+    }
+}
+
 static void a_file_that_is_not_there(void **state)
 {
     TestFolder *f = *state;
@@ -287,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_have_their_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_input_is_read_in_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gzip_is_expanded_on_the_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces_do_not_matter, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_not_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
     };
