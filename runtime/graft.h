@@ -13,7 +13,7 @@
  *   graft_trainer_save(trainer, "model", &error);
  *
  *   graft_model_open(&model, "model", NULL, &error);
- *   graft_model_predict(model, texts, count, outputs, &error);
+ *   graft_model_predict(model, texts, count, logits, probabilities, &error);
  *
  * This is the only header: it needs nothing but the C library, and C++ takes it, too.
  * Link with -lgraft; `pkg-config graft` knows the flags.
@@ -23,6 +23,9 @@
  * `error`, which may be NULL, with what was found where.  Nothing is printed, nothing
  * ends the process.  What an ..._open could not open is NULL, and nothing needs closing;
  * closing NULL is harmless.
+ *
+ * Pointers are not NULL but where a comment says what that means; a figure that nobody wants
+ * (graft_step, graft_result) may be NULL.
  *
  * An object is used by one thread at a time; different jobs and models may be used by
  * different threads.  Strings that are returned belong to their object.  A trainer is
@@ -183,7 +186,8 @@ GRAFT_API bool graft_trainer_is_done(const graft_trainer *trainer); /* all steps
 GRAFT_API int graft_trainer_evaluate(graft_trainer *trainer, graft_split split, graft_scores *scores,
                                      graft_error *error);
 
-/* The model as it stands, for graft_model_open, transformers' and peft's from_pretrained. */
+/* The model as it stands, for graft_model_open, transformers' and peft's from_pretrained.
+ * A model that is in the folder is replaced. */
 GRAFT_API int graft_trainer_save(graft_trainer *trainer, const char *folder, graft_error *error);
 
 /* Write FOLDER/checkpoint-<step>, which graft_trainer_resume takes to go on to the same bits. */

@@ -10,16 +10,23 @@ const char *graft_version(void)
     return GRAFT_VERSION;
 }
 
-/* What does not fit is cut at the end of a line, so that no line is half of one. */
+/* What does not fit is cut at the end of a line, so that no line is half of one, but for a first
+ * line that is too long by itself: it loses its end. */
 static void copy_text(graft_error *error, const char *text, size_t length)
 {
-    if (length >= sizeof error->text) {
-        length = sizeof error->text - 1;
-        while (length && text[length - 1] != '\n')
+    size_t most = sizeof error->text - 1;
+
+    if (length > most) {
+        const char *end = memrchr(text, '\n', most);
+        length = end ? (size_t)(end - text) : most - 1;
+        while (!end && ((unsigned char)text[length] & 0xc0) == 0x80) /* not in the midst of a character */
             length--;
+        error->text[length] = '\n';
+        error->text[length + 1] = '\0';
+    } else {
+        error->text[length] = '\0';
     }
     memcpy(error->text, text, length);
-    error->text[length] = '\0';
 }
 
 static void print_diags(const GfDiags *diags, graft_error *error)

@@ -49,9 +49,10 @@ int graft_trainer_open(graft_trainer **trainer, graft_job *job, size_t variant, 
     GfStatus status = t ? open_trainer(t, variant, &diags) : gf_fail_memory(&diags);
     if (status == GF_OK)
         *trainer = t;
-    else
+    int code = gf_api_end(status, &diags, error); /* before what the diagnostics show goes */
+    if (status != GF_OK)
         graft_trainer_close(t);
-    return gf_api_end(status, &diags, error);
+    return code;
 }
 
 void graft_trainer_close(graft_trainer *t)

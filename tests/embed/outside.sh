@@ -29,6 +29,10 @@ flags="-I$folder/usr/include -L$libdir -lgraft"
 grep -q -- '-lgraft' "$pc" || fail "graft.pc does not link the library"
 "$@" -std=c99 -Wall -Wextra -Wpedantic -Werror example.c $flags -Wl,-rpath,"$libdir" -o example ||
     fail "the example does not compile"
+if command -v c++ >/dev/null; then # the header is one of C++, too
+    echo '#include <graft.h>' >header.cc
+    c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror $flags -fsyntax-only header.cc || fail "C++ does not take the header"
+fi
 env -u GRAFT_MODULES ./example "$folder/usr/share/graft/models/jobs/demo.json" model >out 2>err ||
     { cat out err; fail "the example fails"; }
 grep -q '^step  30  loss' out && grep -q '^"so much rain": ' out || { cat out; fail "the example says something else"; }

@@ -251,6 +251,30 @@ static void a_compiled_job(void **state)
     FAILS(401, "cpu:x86-64-v9", graft_compile(DEMO, &f->options, "cpu:x86-64-v9", path, &error));
 }
 
+/* A first line that does not fit loses its end, and no character is cut in two. */
+static void an_error_that_is_too_long(void **state)
+{
+    enum { LONG = 6000 };
+    const Fixture *f = *state;
+    char key[LONG + 1];
+    graft_setting setting = {key, "1"};
+    graft_job *job = f->job;
+
+    for (int shift = 0; shift < 2; shift++) {
+        for (int i = 0; i < LONG; i++)
+            key[i] = (i + shift) % 2 ? '\xa9' : '\xc3';
+        memset(key, 'k', 2);
+        key[LONG] = '\0';
+        assert_int_equal(
+            graft_job_open(&job, DEMO, &(graft_job_options){.settings = &setting, .setting_count = 1}, &error), 102);
+        size_t length = strlen(error.text);
+        assert_true(length > sizeof error.text - 4 && length < sizeof error.text);
+        assert_int_equal(strncmp(error.text, "--set kk", 8), 0);
+        assert_int_equal(error.text[length - 1], '\n');
+        assert_true(error.text[length - 2] == '\xa9');
+    }
+}
+
 static void what_is_refused(void **state)
 {
     const Fixture *f = *state;
@@ -284,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(predictions_do_not_depend_on_company, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whole_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_compiled_job, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_that_is_too_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
