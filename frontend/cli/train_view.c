@@ -326,8 +326,8 @@ void gf_view_variant(GfTrainView *v, const GfJobVariant *variant, const GfVarian
         return;
     }
     if (s->best.stop)
-        fprintf(v->out, "  stopped early: no better %s in %lld evaluations\n", variant->training.metric_for_best_model,
-                (long long)s->best.waiting);
+        fprintf(v->out, "  stopped early: no better %s in %lld evaluation%s\n", variant->training.metric_for_best_model,
+                (long long)s->best.waiting, s->best.waiting == 1 ? "" : "s");
     if (variant->training.load_best_model_at_end && s->best_saved)
         fprintf(v->out, "  the model of step %lld is kept: %s %.4f\n", (long long)s->best_saved,
                 variant->training.metric_for_best_model, s->best.metric);
