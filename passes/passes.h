@@ -86,10 +86,6 @@ extern const GfTarget gf_target_any;
 GfStatus gf_pipeline_passes(const char *list, const GfPlugins *plugins, GfArena *arena, const GfPassInfo ***out,
                             size_t *count, GfDiags *diags);
 
-/* The passes of `list` as they are written there, options included, in `arena`.  Errors: the same. */
-GfStatus gf_pipeline_split(const char *list, const GfPlugins *plugins, GfArena *arena, const char ***texts,
-                           size_t *count, GfDiags *diags);
-
 /* Run `list` over `g`.  Reports (one a pass, in `arena`) are optional.
  * Errors: GF_ERR_PASS unknown pass (with the closest name), unknown option or
  * malformed list, a need that does not hold; GF_ERR_VERIFY names the pass that

@@ -293,20 +293,6 @@ GfStatus gf_pipeline_passes(const char *list, const GfPlugins *plugins, GfArena 
     return GF_OK;
 }
 
-GfStatus gf_pipeline_split(const char *list, const GfPlugins *plugins, GfArena *arena, const char ***texts,
-                           size_t *count, GfDiags *diags)
-{
-    GfPassCall *calls;
-
-    GF_TRY(gf_pass_list_parse(list, plugins, arena, &calls, count, diags));
-    *texts = GF_NEW_ARRAY(arena, const char *, *count);
-    if (!*texts)
-        return gf_fail_memory(diags);
-    for (size_t i = 0; i < *count; i++)
-        (*texts)[i] = calls[i].text;
-    return GF_OK;
-}
-
 static GfStatus run_list(Run *r, const char *list, GfArena *kept, GfPassReport **reports, size_t *count)
 {
     GfPassCall *calls = NULL;

@@ -11,6 +11,7 @@
 #include "frontend/cli/describe.h"
 #include "frontend/cli/format.h"
 #include "frontend/cli/options.h"
+#include "frontend/cli/pass_switches.h"
 #include "frontend/cli/train_options.h"
 #include "runtime/train/ablate.h"
 
@@ -21,6 +22,7 @@
 static const GfOptionSpec option_list[] = {
     {"ablate", NULL, "also without each pass of the training pipeline in turn"},
     {"variant", "NAME", "this variant of the job alone"},
+    GF_PASS_SWITCHES,
     {"rounds", "N", "rounds, of which the median counts (default 5)"},
     {"steps", "N", "steps of a round, each with a batch of the data (default 3)"},
     {"json", NULL, "write JSON instead of tables"},

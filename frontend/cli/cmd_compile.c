@@ -23,6 +23,7 @@
 #include "runtime/io/folder.h"
 #include "runtime/train/job_file.h"
 #include "runtime/train/recipe.h"
+#include "runtime/train/recipe_passes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -147,19 +148,20 @@ static GfStatus find_target(const Compile *c, const GfTarget **target)
 }
 
 /* --passes takes the place of all but what makes the model the variant. */
-static const char *pass_list(const Compile *c, const GfRecipe *recipe)
+static GfStatus find_list(Compile *c, const GfRecipe *recipe)
 {
-    const char *passes = gf_options_value(c->o, "passes");
+    const char *passes;
     GfText list = {.arena = c->arena};
 
-    if (!passes)
-        return gf_recipe_train(recipe, c->arena);
-    passes = gf_expand_passes(passes, c->arena);
-    if (!passes)
-        return NULL;
-    gf_variant_passes(recipe->variant, &list);
-    bool comma = list.length && !*passes; /* with nothing behind it */
-    return gf_arena_printf(c->arena, "%.*s%s", (int)list.length - comma, gf_text_str(&list), passes);
+    GF_TRY(gf_expand_passes(c->o, c->arena, &passes, c->diags));
+    if (passes) {
+        gf_variant_passes(recipe->variant, &list);
+        bool comma = list.length && !*passes; /* with nothing behind it */
+        c->list = gf_arena_printf(c->arena, "%.*s%s", (int)list.length - comma, gf_text_str(&list), passes);
+    } else {
+        c->list = gf_recipe_train(recipe, c->arena);
+    }
+    return c->list ? GF_OK : gf_fail_memory(c->diags);
 }
 
 static bool is_html(const Compile *c)
@@ -183,6 +185,13 @@ static GfStatus run_forward(Compile *c, const GfRecipe *recipe)
     return passes ? gf_pipeline_run(c->forward, passes, NULL, NULL, NULL, NULL, c->diags) : gf_fail_memory(c->diags);
 }
 
+/* Those of --set and of the variant; --without and --with have been checked. */
+static GfStatus check_switches(const GfLoadedStep *step, GfDiags *diags)
+{
+    GF_TRY(gf_recipe_check_without(step->training.without_passes, "without_passes", GF_NOWHERE, diags));
+    return gf_recipe_check_with(step->training.with_passes, "with_passes", GF_NOWHERE, diags);
+}
+
 static GfStatus run_passes(Compile *c)
 {
     GfLoadedStep *step = c->step;
@@ -198,9 +207,8 @@ static GfStatus run_passes(Compile *c)
     }
     GF_TRY(find_target(c, &pipeline.target));
     GF_TRY(gf_recipe_check(recipe.variant, step->model.graph, c->diags));
-    c->list = pass_list(c, &recipe);
-    if (!c->list)
-        return gf_fail_memory(c->diags);
+    GF_TRY(check_switches(step, c->diags));
+    GF_TRY(find_list(c, &recipe));
     c->refusals.arena = c->arena;
     pipeline.refusals = gf_options_has(c->o, "why") ? &c->refusals : NULL;
     GF_TRY(run_forward(c, &recipe));

@@ -28,7 +28,8 @@ static const GfCommandSpec spec = {
     .arguments = "FILE.gir|-",
     .about = "Runs passes over text IR; the result goes to standard output, all else to standard error.",
     .more = "'graft passes' lists the passes.  Without passes the text stays as it is.  @train, @accumulate\n"
-            "and @evaluate stand for the passes that `graft train` runs, behind those of the variant:\n"
+            "and @evaluate stand for the passes that `graft train` runs, behind those of the variant;\n"
+            "--without and --with switch passes of these:\n"
             "--passes='attach-lora{targets=query},@train'.\n",
     .least = 1,
     .most = 1,
@@ -75,15 +76,14 @@ static GfStatus write_output(const GfOptions *o, const GfText *output, GfDiags *
 
 static GfStatus transform(GfGraph *g, const GfOptions *o, const GfPlugins *plugins, const GfText *input, GfDiags *diags)
 {
-    const char *passes = gf_options_value(o, "passes");
-    const char *list = gf_expand_passes(passes ? passes : "", input->arena);
+    const char *list;
     GfPipelineOptions pipeline = {.plugins = plugins};
     GfPassReport *reports = NULL;
     size_t count = 0;
     GfText output = {.arena = input->arena};
 
-    if (!list)
-        return gf_fail_memory(diags);
+    GF_TRY(gf_expand_passes(o, input->arena, &list, diags));
+    list = list ? list : "";
     if (gf_options_has(o, "stats"))
         GF_TRY(gf_stats_sizes(o, g, &pipeline.tokens, &pipeline.seqs, diags));
     GF_TRY(gf_pass_options_read(o, list, &pipeline, input->arena, diags));

@@ -3,6 +3,7 @@
 #include "frontend/cli/describe.h"
 #include "frontend/cli/options.h"
 #include "frontend/cli/pass_options.h"
+#include "runtime/train/recipe_passes.h"
 
 static const GfOptionSpec options[] = {
     GF_LOAD_PASS_OPTION,
@@ -30,6 +31,18 @@ static void print_needs(uint32_t needs)
     puts(needs ? "" : " nothing");
 }
 
+/* What training makes of the pass. */
+static void print_place(const char *name)
+{
+    const GfRecipePass *place = gf_recipe_pass(name);
+
+    if (place && place->kept)
+        printf("%-14s  training needs it: %s\n", "", place->kept);
+    else if (place)
+        printf("%-14s  %s: --with%s=%s\n", "", place->extra ? "training can use it" : "training can do without it",
+               place->extra ? "" : "out", name);
+}
+
 static void print_row(const GfPassInfo *info)
 {
     printf("%-14s  %s\n", info->text, info->meaning);
@@ -39,6 +52,7 @@ static void print_row(const GfPassInfo *info)
     if (*info->options)
         printf("%-14s  options {%s}\n", "", info->options);
     printf("%-14s  counts %s\n", "", *info->counters ? info->counters : "nothing");
+    print_place(info->text);
 }
 
 static void print_table(const GfPlugins *plugins)

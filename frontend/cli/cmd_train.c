@@ -3,6 +3,7 @@
 
 #include "frontend/cli/cli.h"
 #include "frontend/cli/options.h"
+#include "frontend/cli/pass_switches.h"
 #include "frontend/cli/train_options.h"
 #include "frontend/cli/train_view.h"
 
@@ -19,6 +20,7 @@ static const GfOptionSpec option_list[] = {
     {"resume", "[CHECKPOINT]", "go on with an earlier run, from its newest checkpoint or this one"},
     {"dry-run", NULL, "say what each variant needs and how long an epoch takes, and train nothing"},
     {"overwrite", NULL, "begin anew where an earlier run is"},
+    GF_PASS_SWITCHES,
     {"losses", "FILE", "write loss, gradient norm, learning rate and seconds of every step, a JSON line each"},
     {"log-json", "FILE|-", "write begin, log, eval, save and end of every variant, a JSON line each; - is stdout"},
 };

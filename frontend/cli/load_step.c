@@ -1,6 +1,7 @@
 /* load_step.c -- see load_step.h. */
 #include "frontend/cli/load_step.h"
 
+#include "frontend/cli/pass_switches.h"
 #include "runtime/io/file.h"
 
 #include <string.h>
@@ -11,6 +12,17 @@ static bool starts_with(const char *text, const char *head)
 }
 
 /* ---- --set ---- */
+
+static GfStatus read_switches(GfLoadedStep *step, const GfOptions *options, GfArena *arena, GfDiags *diags)
+{
+    GfSet sets[GF_PASS_SWITCH_COUNT];
+    size_t count;
+
+    GF_TRY(gf_pass_switches(options, arena, sets, &count, diags));
+    for (size_t i = 0; i < count; i++)
+        GF_TRY(gf_json_set(&step->sets, sets[i].path, sets[i].value, diags));
+    return GF_OK;
+}
 
 /* Lay the settings out as {"config": {...}, "training": {...}, "lora": {...}}. */
 static GfStatus read_sets(GfLoadedStep *step, const GfOptions *options, GfArena *arena, GfDiags *diags)
@@ -28,7 +40,7 @@ static GfStatus read_sets(GfLoadedStep *step, const GfOptions *options, GfArena 
             return gf_fail_memory(diags);
         GF_TRY(gf_json_set(&step->sets, path, set.value, diags));
     }
-    return GF_OK;
+    return read_switches(step, options, arena, diags);
 }
 
 static const cJSON *set_section(const GfLoadedStep *step, const char *key)

@@ -36,9 +36,34 @@ static const struct Named *find_named(const char *at)
     return NULL;
 }
 
-const char *gf_expand_passes(const char *list, GfArena *arena)
+/* Switches are about pipelines of training. */
+static GfStatus fail_switch(const GfOptions *o, GfDiags *diags)
 {
-    static const GfRecipe plain = {0};
+    return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE,
+                   "--%s is about @train, @accumulate and @evaluate, and --passes has "
+                   "none of them",
+                   gf_options_has(o, "without") ? "without" : "with");
+}
+
+/* The training arguments that the switches set. */
+static GfStatus read_switches(const GfOptions *o, GfTraining *training, GfArena *arena, GfDiags *diags)
+{
+    GfSet sets[GF_PASS_SWITCH_COUNT];
+    size_t count;
+
+    *training = gf_training_defaults;
+    GF_TRY(gf_pass_switches(o, arena, sets, &count, diags));
+    for (size_t i = 0; i < count; i++) {
+        bool without = strcmp(sets[i].path, "training.without_passes") == 0;
+        *(without ? &training->without_passes : &training->with_passes) = sets[i].value;
+    }
+    return GF_OK;
+}
+
+/* `list` with names replaced; *found: there was one. */
+static const char *expand(const char *list, const GfTraining *training, GfArena *arena, bool *found)
+{
+    GfRecipe plain = {.training = training};
     GfText text = {.arena = arena};
     bool quoted = false;
 
@@ -49,11 +74,28 @@ const char *gf_expand_passes(const char *list, GfArena *arena)
             const char *expanded = named->list(&plain, arena);
             gf_text_add(&text, "%s", expanded ? expanded : "");
             p += strlen(named->name) - 1;
+            *found = true;
         } else {
             gf_text_add_bytes(&text, p, 1);
         }
     }
-    return arena->failed ? NULL : gf_text_str(&text);
+    return gf_text_str(&text);
+}
+
+GfStatus gf_expand_passes(const GfOptions *o, GfArena *arena, const char **list, GfDiags *diags)
+{
+    bool found = false, switched = gf_options_has(o, "without") || gf_options_has(o, "with");
+    const char *passes = gf_options_value(o, "passes");
+    GfTraining training;
+
+    *list = NULL;
+    if (!passes)
+        return GF_OK;
+    GF_TRY(read_switches(o, &training, arena, diags));
+    *list = expand(passes, &training, arena, &found);
+    if (arena->failed)
+        return gf_fail_memory(diags);
+    return found || !switched ? GF_OK : fail_switch(o, diags);
 }
 
 /* ---- printing between passes -------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* pass_options.h -- the options about passes that `opt` and `compile` share, and some of
  * them `passes`:
  *
+ *   --without PASS, --with PASS     switch passes of the training pipelines: pass_switches.h
  *   --load-pass FILE.so             passes of a shared object
  *   --print-before NAME|all         the graph before a pass, on standard error
  *   --print-after NAME|all|changed  the same after it
@@ -11,7 +12,7 @@
 #ifndef GF_FRONTEND_CLI_PASS_OPTIONS_H
 #define GF_FRONTEND_CLI_PASS_OPTIONS_H
 
-#include "frontend/cli/options.h"
+#include "frontend/cli/pass_switches.h"
 #include "passes/passes.h"
 
 /* Their rows, for tables of options. */
@@ -20,7 +21,8 @@
         "load-pass", "FILE.so", "passes of a shared object beside graft's own; may be repeated"                        \
     }
 #define GF_PASS_OPTIONS                                                                                                \
-    GF_LOAD_PASS_OPTION, {"print-before", "NAME|all", "print the graph before a pass, or before each"},                \
+    GF_PASS_SWITCHES, GF_LOAD_PASS_OPTION,                                                                             \
+        {"print-before", "NAME|all", "print the graph before a pass, or before each"},                                 \
         {"print-after", "NAME|all|changed",                                                                            \
          "print the graph after a pass, after each, or after each that changed it"},                                   \
         {"verify-each", NULL, "beside the invariants: the text of the graph reads back as itself after each pass"},    \
@@ -32,9 +34,10 @@
 /* Load what --load-pass names, in its order; close `plugins` also after an error. */
 GfStatus gf_load_passes(const GfOptions *options, GfPlugins *plugins, GfDiags *diags);
 
-/* `list` with the pipelines of graft in place of their names: @train, @accumulate and
- * @evaluate.  In `arena`; NULL when memory ran out. */
-const char *gf_expand_passes(const char *list, GfArena *arena);
+/* --passes with the pipelines of graft in place of their names: @train, @accumulate and
+ * @evaluate, as --without and --with have them.  *list is in `arena`; NULL: no --passes.
+ * Errors: GF_ERR_USAGE a switch, but no pipeline of training; those of gf_pass_switches. */
+GfStatus gf_expand_passes(const GfOptions *options, GfArena *arena, const char **list, GfDiags *diags);
 
 /* Set what the options ask for in `pipeline`; `list` is what will run.
  * Errors: GF_ERR_USAGE a pass to print at that is not there or does not run; GF_ERR_PASS

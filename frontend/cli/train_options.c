@@ -1,6 +1,7 @@
 /* train_options.c -- see train_options.h. */
 #include "frontend/cli/train_options.h"
 
+#include "frontend/cli/pass_switches.h"
 #include "runtime/device/cpu_threads.h"
 
 #include <errno.h>
@@ -26,12 +27,15 @@ GfStatus gf_train_threads(const GfOptions *options, uint32_t *threads, GfDiags *
 GfStatus gf_train_sets(const GfOptions *options, GfArena *arena, GfSet **sets, size_t *count, GfDiags *diags)
 {
     const char *text;
+    size_t switches;
 
     *count = 0;
-    *sets = GF_NEW_ARRAY(arena, GfSet, options->given_count + 1);
+    *sets = GF_NEW_ARRAY(arena, GfSet, options->given_count + GF_PASS_SWITCH_COUNT);
     if (!*sets)
         return gf_fail_memory(diags);
     while ((text = gf_options_nth(options, "set", *count)))
         GF_TRY(gf_set_parse(&(*sets)[(*count)++], arena, text, diags));
+    GF_TRY(gf_pass_switches(options, arena, *sets + *count, &switches, diags));
+    *count += switches;
     return GF_OK;
 }

@@ -8,7 +8,8 @@
 /* --threads; 0 when it was not given.  Errors: GF_ERR_USAGE. */
 GfStatus gf_train_threads(const GfOptions *options, uint32_t *threads, GfDiags *diags);
 
-/* Every --set KEY=VALUE, in `arena`.  Errors: GF_ERR_USAGE. */
+/* Every --set KEY=VALUE, and behind them what --without and --with set, in `arena`.
+ * Errors: GF_ERR_USAGE; those of gf_pass_switches. */
 GfStatus gf_train_sets(const GfOptions *options, GfArena *arena, GfSet **sets, size_t *count, GfDiags *diags);
 
 #endif

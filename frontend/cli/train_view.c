@@ -2,6 +2,7 @@
 #include "frontend/cli/train_view.h"
 
 #include "frontend/cli/format.h"
+#include "runtime/train/recipe_passes.h"
 
 #include <math.h>
 #include <string.h>
@@ -140,6 +141,13 @@ static void print_kept(const GfTrainView *v, const GfHoist *h, const char *split
                 v->variant->training.hoist_budget_mb);
 }
 
+static const char *why_not_kept(const GfTraining *t)
+{
+    if (gf_recipe_names(t->without_passes, "hoist-frozen"))
+        return "hoist-frozen is left out";
+    return t->hoist_budget_mb > 0 ? "nothing worth keeping lies below what trains" : "hoist_budget_mb is 0";
+}
+
 /* A variant that wants a frozen part computed once is told what comes of it. */
 static void print_hoist(const GfTrainView *v, const GfTrainer *t)
 {
@@ -147,9 +155,7 @@ static void print_hoist(const GfTrainView *v, const GfTrainer *t)
         return;
     fprintf(v->out, "%-*s  ", NAME_WIDTH, "frozen");
     if (!t->hoist.count) {
-        fprintf(v->out, "computed in every epoch: %s\n",
-                v->variant->training.hoist_budget_mb > 0 ? "nothing worth keeping lies below what trains"
-                                                         : "hoist_budget_mb is 0");
+        fprintf(v->out, "computed in every epoch: %s\n", why_not_kept(&v->variant->training));
         return;
     }
     fprintf(v->out, "computed in the first epoch");
@@ -194,6 +200,10 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
     fprintf(v->out, "\n%-*s  %s of %s parameters train (%.4g %%); compiled in %.1f s\n", NAME_WIDTH, variant->name,
             gf_format_count(v->arena, s->params.trainable), gf_format_count(v->arena, s->params.all), percent,
             s->compile_seconds);
+    if (*variant->training.without_passes)
+        fprintf(v->out, "%-*s  without %s\n", NAME_WIDTH, "passes", variant->training.without_passes);
+    if (*variant->training.with_passes)
+        fprintf(v->out, "%-*s  with %s\n", NAME_WIDTH, "passes", variant->training.with_passes);
     print_fresh(v);
     print_hoist(v, trainer);
     print_estimate(v, estimate, trainer);

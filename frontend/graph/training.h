@@ -55,6 +55,8 @@ typedef enum GfMaybe { GF_MAYBE_NO, GF_MAYBE_YES, GF_MAYBE_OPEN } GfMaybe;
     NUMBER(hoist_budget_mb, 1024, 0, 1e9)                                                                              \
     BOOL(bf16, false)                                                                                                  \
     BOOL(tf32, false)                                                                                                  \
+    WORD(without_passes, "")                                                                                           \
+    WORD(with_passes, "")                                                                                              \
     BOOL(disable_tqdm, false)
 
 typedef struct GfTraining {
@@ -82,7 +84,8 @@ typedef struct GfTraining {
  * max_steps -1 as num_train_epochs says; max_grad_norm 0 no clipping;
  * metric_for_best_model "" the loss.  hoist_budget_mb is the memory for what a frozen part
  * gives for each example, of variants with "frozen_dropout": false; 0: nothing is kept, and
- * the step is not cut in two. */
+ * the step is not cut in two.  without_passes and with_passes are names of passes, "cse,fuse",
+ * that are left out of the pipelines or put into them: runtime/train/recipe_passes.h. */
 extern const GfTraining gf_training_defaults;
 
 /* Lay the keys of `object` over `training`; NULL has none.  Strings live as long

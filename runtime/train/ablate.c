@@ -6,6 +6,7 @@
 #include "runtime/train/ablate.h"
 
 #include "runtime/train/limits.h"
+#include "runtime/train/recipe_passes.h"
 #include "runtime/train/trainer.h"
 
 #include <math.h>
@@ -27,34 +28,33 @@ typedef struct Bench {
 
 /* ---- lists of passes ---------------------------------------------------------------- */
 
-/* What the variant or training itself is, not how well it runs. */
-static const char *const essential[][2] = {
-    {"freeze", "it says what trains"},        {"attach-lora", "it adds what trains"},
-    {"weigh-loss", "it is part of the loss"}, {"autodiff", "it makes the gradients"},
-    {"accumulate", "it is part of the step"}, {"adamw", "it is the optimizer"},
-};
-
-static const char *why_kept(const char *pass)
+/* The list without the pass `name` too, of a recipe whose training arguments are `training`. */
+static const char *list_without(GfRecipe recipe, GfTraining training, const char *name, GfArena *arena)
 {
-    for (size_t i = 0; i < sizeof essential / sizeof *essential; i++) {
-        if (strcmp(essential[i][0], pass) == 0)
-            return essential[i][1];
-    }
-    return NULL;
+    training.without_passes = gf_arena_printf(arena, "%s,%s", training.without_passes, name);
+    recipe.training = &training;
+    return training.without_passes ? gf_recipe_train(&recipe, arena) : NULL;
 }
 
-/* The list without pass `skip`.  Without `fuse` every op that no pass before it has put
- * into a kernel gets one of its own. */
-static const char *list_without(const char *const *texts, size_t count, size_t skip, GfArena *arena)
+/* Once, where a pass runs more often. */
+static bool is_listed(const GfAblation *rows, size_t count, const char *pass)
 {
-    GfText list = {.arena = arena};
-
-    for (size_t i = 0; i < count; i++) {
-        bool fuse = strcmp(texts[i], "fuse") == 0;
-        if (i != skip || fuse)
-            gf_text_add(&list, "%s%s", list.length ? "," : "", i == skip ? "fuse{alone=1}" : texts[i]);
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(rows[i].pass, pass) == 0)
+            return true;
     }
-    return gf_text_str(&list);
+    return false;
+}
+
+static void add_row(Bench *b, const GfRecipe *recipe, const GfPassInfo *info)
+{
+    const GfRecipePass *place = gf_recipe_pass(info->text);
+
+    b->result->rows[b->result->count++] =
+        (GfAblation){.pass = info->text,
+                     .list = list_without(*recipe, b->variant->training, info->text, &b->session->arena),
+                     .kept = place ? place->kept : NULL,
+                     .changes_values = (info->changes & GF_CHANGES_VALUES) != 0};
 }
 
 static GfStatus list_rows(Bench *b)
@@ -65,29 +65,23 @@ static GfStatus list_rows(Bench *b)
                        .weighted = b->variant->weighted,
                        .tokens = b->limits.tokens,
                        .seqs = b->limits.seqs};
-    const char *whole = gf_recipe_train(&recipe, arena), **texts;
+    const char *whole = gf_recipe_train(&recipe, arena);
     const GfPassInfo **infos;
     size_t count;
 
     if (!whole)
         return gf_fail_memory(b->diags);
-    GF_TRY(gf_pipeline_split(whole, NULL, arena, &texts, &count, b->diags));
     GF_TRY(gf_pipeline_passes(whole, NULL, arena, &infos, &count, b->diags));
-    GfAblation *rows = GF_NEW_ARRAY(arena, GfAblation, count + 1);
-    if (!rows)
-        return gf_fail_memory(b->diags);
-    rows[0].list = whole;
-    for (size_t i = 0; i < count && b->options->ablate; i++) {
-        const char *list = list_without(texts, count, i, arena);
-        rows[i + 1] = (GfAblation){.pass = infos[i]->text,
-                                   .list = list,
-                                   .kept = why_kept(infos[i]->text),
-                                   .changes_values = (infos[i]->changes & GF_CHANGES_VALUES) != 0};
-    }
-    b->result->rows = rows;
-    b->result->count = b->options->ablate ? count + 1 : 1;
+    b->result->rows = GF_NEW_ARRAY(arena, GfAblation, count + 1);
     b->programs = GF_NEW_ARRAY(&b->arena, GfProgram *, count + 1);
-    return arena->failed || b->arena.failed ? gf_fail_memory(b->diags) : GF_OK;
+    if (!b->result->rows || !b->programs)
+        return gf_fail_memory(b->diags);
+    b->result->rows[b->result->count++].list = whole;
+    for (size_t i = 0; i < count && b->options->ablate; i++) {
+        if (!is_listed(b->result->rows, b->result->count, infos[i]->text))
+            add_row(b, &recipe, infos[i]);
+    }
+    return arena->failed ? gf_fail_memory(b->diags) : GF_OK;
 }
 
 /* ---- compiling ------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include "runtime/io/file.h"
 #include "runtime/io/pretrained.h"
 #include "runtime/train/recipe.h"
+#include "runtime/train/recipe_passes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +133,48 @@ static GfStatus load(const GfJob *job, const GfModelOptions *options, GfModel *m
                 : gf_model_load(model, job->model, options, diags);
 }
 
+/* Whether `text` was read from a `key` of `training`; then where. */
+static bool is_from(const GfJson *doc, const cJSON *training, const char *key, const char *text, GfLoc *loc)
+{
+    const cJSON *node = gf_json_find(doc, training, key);
+
+    if (!node || node->valuestring != text)
+        return false;
+    *loc = gf_json_loc(doc, node);
+    return true;
+}
+
+GfLoc gf_job_word_loc(const GfJob *job, const GfVariant *variant, const char *key, const char *text)
+{
+    const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
+    GfLoc loc = gf_json_loc(&job->doc, job->doc.root);
+
+    if (is_from(&job->sets, gf_json_find(&job->sets, job->sets.root, "training"), key, text, &loc) ||
+        is_from(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), key, text, &loc) ||
+        (variant && is_from(&variant->doc, variant->training, key, text, &loc)))
+        return loc;
+    for (const cJSON *item = cJSON_IsArray(items) ? items->child : NULL; item; item = item->next)
+        if (is_from(&job->doc, gf_json_find(&job->doc, item, "training"), key, text, &loc))
+            break;
+    return loc;
+}
+
+/* The passes that a run switches are such as can be. */
+static GfStatus check_switches(const GfJob *job, const GfJobVariant *run, GfDiags *diags)
+{
+    const char *without = run->training.without_passes, *with = run->training.with_passes;
+
+    GF_TRY(gf_recipe_check_without(without, "without_passes",
+                                   gf_job_word_loc(job, &run->variant, "without_passes", without), diags));
+    return gf_recipe_check_with(with, "with_passes", gf_job_word_loc(job, &run->variant, "with_passes", with), diags);
+}
+
+static GfStatus check_run(const GfJob *job, const GfJobVariant *run, const GfGraph *forward, GfDiags *diags)
+{
+    GF_TRY(gf_recipe_check(&run->variant, forward, diags));
+    return check_switches(job, run, diags);
+}
+
 GfStatus gf_job_load_model(const GfJob *job, const GfLabels *labels, const GfHfConfig *config, GfModel *model,
                            GfDiags *diags)
 {
@@ -147,7 +190,7 @@ GfStatus gf_job_load_model(const GfJob *job, const GfLabels *labels, const GfHfC
     GF_TRY(load(job, &options, model, diags));
     GfStatus status = GF_OK;
     for (size_t i = 0; status == GF_OK && i < job->variant_count; i++)
-        status = gf_recipe_check(&job->variants[i].variant, model->graph, diags);
+        status = check_run(job, &job->variants[i], model->graph, diags);
     if (status != GF_OK)
         gf_model_close(model);
     return status;

@@ -26,9 +26,13 @@ GfStatus gf_job_open_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus
 GfStatus gf_job_load_corpus(const GfJob *job, const GfHfConfig *config, GfCorpus *corpus, const char *tokenizer,
                             const GfModelLimits *limits, GfDiags *diags);
 
+/* Where a word of the training arguments was given: its string is that of a document. */
+GfLoc gf_job_word_loc(const GfJob *job, const GfVariant *variant, const char *key, const char *text);
+
 /* The model that the job names, from its file or the job's pack, for these labels (a problem
  * that is not known is the model's own), and that every variant fits it.
- * Errors: those of gf_model_load and gf_recipe_check; then nothing needs closing. */
+ * Errors: those of gf_model_load, gf_recipe_check and, of the passes that a run switches,
+ * gf_recipe_check_without; then nothing needs closing. */
 GfStatus gf_job_load_model(const GfJob *job, const GfLabels *labels, const GfHfConfig *config, GfModel *model,
                            GfDiags *diags);
 

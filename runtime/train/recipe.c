@@ -1,13 +1,22 @@
 /* recipe.c -- see recipe.h. */
 #include "runtime/train/recipe.h"
 
-#include "passes/passes.h"
+#include "runtime/train/recipe_passes.h"
 
 #include <stdio.h>
 
-static const GfTraining *training_of(const GfRecipe *r)
+/* A list being written: every pass with a comma behind it. */
+typedef struct List {
+    const GfRecipe *recipe;
+    const GfTraining *training;
+    GfText text;
+} List;
+
+/* A pass, unless it is left out. */
+static void add(List *l, GfPassId pass, const char *options)
 {
-    return r->training ? r->training : &gf_training_defaults;
+    if (gf_recipe_runs(l->training, pass))
+        gf_text_add(&l->text, "%s%s,", gf_pass_info(pass)->text, options);
 }
 
 static void add_number(GfText *list, const char *key, double value)
@@ -17,18 +26,22 @@ static void add_number(GfText *list, const char *key, double value)
 }
 
 /* What every list begins with.  Adapters of the last layer are narrowed with it. */
-static void begin(const GfRecipe *r, GfText *list)
+static List begin(const GfRecipe *r, GfArena *arena)
 {
+    List l = {.recipe = r, .training = r->training ? r->training : &gf_training_defaults, .text = {.arena = arena}};
+
     if (r->weighted)
-        gf_text_add(list, "weigh-loss,");
-    gf_variant_passes(r->variant, list);
-    gf_text_add(list, "narrow-rows,");
+        add(&l, GF_PASS_WEIGH_LOSS, "");
+    gf_variant_passes(r->variant, &l.text);
+    add(&l, GF_PASS_NARROW_ROWS, "");
+    return l;
 }
 
 /* With several micro-batches a step, the last one adds what `accumulate` has gathered. */
-static void add_adamw(const GfRecipe *r, GfText *list)
+static void add_adamw(List *l)
 {
-    const GfTraining *t = training_of(r);
+    const GfTraining *t = l->training;
+    GfText *list = &l->text;
 
     add_number(list, "adamw{max_grad_norm", t->max_grad_norm);
     add_number(list, ",beta1", t->adam_beta1);
@@ -36,64 +49,84 @@ static void add_adamw(const GfRecipe *r, GfText *list)
     add_number(list, ",eps", t->adam_epsilon);
     add_number(list, ",weight_decay", t->weight_decay);
     gf_text_add(list, ",accumulated=%d", t->gradient_accumulation_steps > 1);
-    gf_text_add(list, ",return_gradients=%d},", r->return_gradients);
+    gf_text_add(list, ",return_gradients=%d},", l->recipe->return_gradients);
 }
 
-static void add_maxima(const GfRecipe *r, GfText *list)
+/* The sizes that are planned for, as options; "" where they are not known. */
+static const char *maxima(const List *l)
 {
+    const GfRecipe *r = l->recipe;
+    const char *text = "";
+
     if (r->tokens > 0 && r->seqs > 0)
-        gf_text_add(list, "{tokens=%lld,seqs=%lld}", (long long)r->tokens, (long long)r->seqs);
+        text = gf_arena_printf(l->text.arena, "{tokens=%lld,seqs=%lld}", (long long)r->tokens, (long long)r->seqs);
+    return text ? text : ""; /* then the arena has failed */
 }
 
 bool gf_recipe_may_hoist(const GfVariant *variant, const GfTraining *training)
 {
-    return variant && variant->frozen_is_still && training && training->hoist_budget_mb > 0;
+    return variant && variant->frozen_is_still && training && training->hoist_budget_mb > 0 &&
+           gf_recipe_runs(training, GF_PASS_HOIST_FROZEN);
+}
+
+/* The gradients, and of them what somebody wants. */
+static void add_backward(List *l)
+{
+    add(l, GF_PASS_ORDER_LORA, maxima(l));
+    add(l, GF_PASS_AUTODIFF, "");
+    add(l, GF_PASS_PRUNE_FROZEN, "");
 }
 
 /* What every list ends with. */
-static const char *finish(const GfRecipe *r, GfText *list)
+static const char *finish(List *l)
 {
-    const GfTraining *t = training_of(r);
+    const GfTraining *t = l->training;
+    const char *sizes = maxima(l);
 
-    if (r->part != GF_STEP_WHOLE)
-        gf_text_add(list, "hoist-frozen%s,", r->part == GF_STEP_FROZEN ? "{part=frozen}" : "");
+    if (l->recipe->part != GF_STEP_WHOLE)
+        add(l, GF_PASS_HOIST_FROZEN, l->recipe->part == GF_STEP_FROZEN ? "{part=frozen}" : "");
+    add(l, GF_PASS_DECOMPOSE, "");
     if (t->bf16 || t->tf32)
-        gf_text_add(list, "precision{products=%s},", t->bf16 ? "bf16" : "tf32");
-    gf_text_add(list, "fold,cse,dce,fuse-lora,fuse,join-launches");
-    add_maxima(r, list);
-    gf_text_add(list, ",plan-memory");
-    add_maxima(r, list);
-    return list->arena->failed ? NULL : gf_text_str(list);
+        add(l, GF_PASS_PRECISION, t->bf16 ? "{products=bf16}" : "{products=tf32}");
+    add(l, GF_PASS_FOLD, "");
+    add(l, GF_PASS_CSE, "");
+    add(l, GF_PASS_DCE, "");
+    add(l, GF_PASS_ORDER_LORA, sizes);
+    add(l, GF_PASS_FUSE_LORA, "");
+    add(l, GF_PASS_MERGE_MATMULS, "");
+    gf_text_add(&l->text, "fuse%s,", gf_recipe_runs(t, GF_PASS_FUSE) ? "" : "{alone=1}");
+    add(l, GF_PASS_JOIN_LAUNCHES, sizes);
+    gf_text_add(&l->text, "plan-memory%s", sizes);
+    return l->text.arena->failed ? NULL : gf_text_str(&l->text);
 }
 
 const char *gf_recipe_train(const GfRecipe *recipe, GfArena *arena)
 {
-    GfText list = {.arena = arena};
+    List l = begin(recipe, arena);
 
-    begin(recipe, &list);
-    gf_text_add(&list, "autodiff,prune-frozen,");
-    add_adamw(recipe, &list);
-    return finish(recipe, &list);
+    add_backward(&l);
+    add_adamw(&l);
+    return finish(&l);
 }
 
 const char *gf_recipe_accumulate(const GfRecipe *recipe, GfArena *arena)
 {
-    GfText list = {.arena = arena};
+    List l = begin(recipe, arena);
 
-    begin(recipe, &list);
-    gf_text_add(&list, "autodiff,prune-frozen,accumulate,");
-    return finish(recipe, &list);
+    add_backward(&l);
+    add(&l, GF_PASS_ACCUMULATE, "");
+    return finish(&l);
 }
 
 const char *gf_recipe_eval(const GfRecipe *recipe, GfArena *arena)
 {
-    GfText list = {.arena = arena};
+    List l = begin(recipe, arena);
 
-    begin(recipe, &list);
-    gf_text_add(&list, "inference,");
+    add(&l, GF_PASS_INFERENCE, "");
     if (recipe->logits_only)
-        gf_text_add(&list, "keep-outputs{names=logits},");
-    return finish(recipe, &list);
+        gf_text_add(&l.text, "keep-outputs{names=logits},");
+    add(&l, GF_PASS_MERGE_LORA, "");
+    return finish(&l);
 }
 
 /* ---- does the variant fit the model ---- */

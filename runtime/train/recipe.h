@@ -10,7 +10,10 @@
  * hoist-frozen{part=frozen}, behind adamw, accumulate or inference.
  * Where examples have weights, `weigh-loss` comes first; for logits alone, `keep-outputs`
  * comes after inference.  With bf16 or tf32 among the training arguments, `precision`
- * goes before fold. Each list is the text that `graft opt --passes` takes.
+ * goes before fold.  The training arguments without_passes and with_passes leave passes
+ * out (recipe_passes.h says which can be) and put others in: order-lora before autodiff
+ * and before fuse-lora, merge-lora behind inference, decompose before precision and fold,
+ * merge-matmuls behind fuse-lora.  Each list is the text that `graft opt --passes` takes.
  */
 #ifndef GF_RUNTIME_TRAIN_RECIPE_H
 #define GF_RUNTIME_TRAIN_RECIPE_H
@@ -32,7 +35,7 @@ typedef struct GfRecipe {
     GfStepPart part;
 } GfRecipe;
 
-/* Whether the variant's frozen parts give the same every time, and may be kept. */
+/* Whether the variant's frozen parts give the same every time, and may and shall be kept. */
 bool gf_recipe_may_hoist(const GfVariant *variant, const GfTraining *training);
 
 /* The list, in `arena`; NULL when memory ran out. */

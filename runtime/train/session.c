@@ -37,41 +37,14 @@ static GfStatus load_model(GfSession *s, GfDiags *diags)
     return s->options.file ? gf_job_file_check_model(s->options.file, &s->model, diags) : GF_OK;
 }
 
-/* Whether `text` was read from a `key` of `training`; then where. */
-static bool is_from(const GfJson *doc, const cJSON *training, const char *key, const char *text, GfLoc *loc)
-{
-    const cJSON *node = gf_json_find(doc, training, key);
-
-    if (!node || node->valuestring != text)
-        return false;
-    *loc = gf_json_loc(doc, node);
-    return true;
-}
-
-/* Where a word of the training arguments was given: the string is that of its document. */
-static GfLoc word_loc(const GfJob *job, const GfVariant *variant, const char *key, const char *text)
-{
-    const cJSON *items = gf_json_find(&job->doc, job->doc.root, "variants");
-    GfLoc loc = gf_json_loc(&job->doc, job->doc.root);
-
-    if (is_from(&job->sets, gf_json_find(&job->sets, job->sets.root, "training"), key, text, &loc) ||
-        is_from(&job->doc, gf_json_find(&job->doc, job->doc.root, "training"), key, text, &loc) ||
-        (variant && is_from(&variant->doc, variant->training, key, text, &loc)))
-        return loc;
-    for (const cJSON *item = cJSON_IsArray(items) ? items->child : NULL; item; item = item->next)
-        if (is_from(&job->doc, gf_json_find(&job->doc, item, "training"), key, text, &loc))
-            break;
-    return loc;
-}
-
 /* Each run's best model is found by a figure that its evaluations have. */
 static GfStatus check_metrics(const GfSession *s, GfDiags *diags)
 {
     for (size_t i = 0; i < s->job->variant_count; i++) {
         const GfVariant *v = &s->job->variants[i].variant;
         const char *metric = s->job->variants[i].training.metric_for_best_model;
-        GF_TRY(gf_metric_check(metric, s->corpus.labels.problem, word_loc(s->job, v, "metric_for_best_model", metric),
-                               diags));
+        GF_TRY(gf_metric_check(metric, s->corpus.labels.problem,
+                               gf_job_word_loc(s->job, v, "metric_for_best_model", metric), diags));
     }
     return GF_OK;
 }
@@ -80,7 +53,7 @@ static GfStatus check_metrics(const GfSession *s, GfDiags *diags)
 
 static GfStatus probe_output(GfSession *s, const GfJobVariant *v, const char *folder, GfDiags *diags)
 {
-    GfLoc loc = word_loc(s->job, v ? &v->variant : NULL, "output_dir", folder);
+    GfLoc loc = gf_job_word_loc(s->job, v ? &v->variant : NULL, "output_dir", folder);
 
     if (!*folder)
         return gf_fail(diags, loc, GF_ERR_VALUE, "output_dir is empty: name a folder for what is trained");
@@ -96,7 +69,7 @@ static GfStatus probe_logging(GfSession *s, const GfJobVariant *v, GfDiags *diag
     if (!v->training.tensorboard || !*folder)
         return GF_OK;
     const char *path = gf_path_join(&s->arena, folder, v->name);
-    return path ? gf_folder_probe(path, word_loc(s->job, &v->variant, "logging_dir", folder), diags)
+    return path ? gf_folder_probe(path, gf_job_word_loc(s->job, &v->variant, "logging_dir", folder), diags)
                 : gf_fail_memory(diags);
 }
 

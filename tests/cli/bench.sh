@@ -31,7 +31,7 @@ grep -q '^fuse ' "$folder/out" && { echo "passes are left out unasked"; failed=1
 
 bench --ablate --variant classifier || { echo "bench --ablate fails"; cat "$folder/err"; failed=1; }
 has '^\(nothing\) +[0-9.]+ +1.000 ' '^freeze +cannot be left out: it says what trains' \
-    '^autodiff +cannot be left out' '^adamw +cannot be left out' '^plan-memory +cannot be left out: the graph has no' \
+    '^autodiff +cannot be left out' '^adamw +cannot be left out' '^plan-memory +cannot be left out: it says where every value lies' \
     '^prune-frozen +[0-9.]+ ' '^cse +[0-9.]+ ' '^fuse-lora +[0-9.]+ ' '^fuse +[0-9.]+ ' '^join-launches +[0-9.]+ '
 grep -q '^lora' "$folder/out" && { echo "--variant takes others, too"; failed=1; }
 
@@ -49,6 +49,14 @@ for what in launches bytes; do
 done
 [ "$(of null loss)" ] || { echo "no loss"; failed=1; }
 [ -z "$(ls)" ] || { echo "files were written"; ls; failed=1; }
+
+# Passes switched by hand, and the others in turn.
+bench --ablate --variant classifier --json --without fuse-lora,cse --with order-lora || { echo "bench --without fails"; cat "$folder/err"; failed=1; }
+has '"without": null.*"passes": ".*,order-lora\{.*\},autodiff,.*,fold,dce,order-lora\{.*\},fuse,' \
+    '"without": "fuse".*"passes": ".*,dce,order-lora\{.*\},fuse\{alone=1\},' \
+    '"without": "order-lora".*"passes": ".*,narrow-rows,autodiff,.*,fold,dce,fuse,'
+[ "$(grep -c '"without": "order-lora"' "$folder/out")" = 1 ] || { echo "order-lora has not one line"; failed=1; }
+grep -q '"without": "cse"' "$folder/out" && { echo "what is left out is left out again"; failed=1; }
 
 bench --variant loar && { echo "an unknown variant runs"; failed=1; }
 grep -qF "did you mean 'lora'?" "$folder/err" || { cat "$folder/err"; failed=1; }

@@ -27,6 +27,16 @@ expect() {
 bert=$models/bert.json
 lora=$models/variants/lora.json
 
+# Passes switched: in the pipeline, in one that is named, and nowhere else.
+tiny="--set hidden_size=16 --set num_attention_heads=2 --set intermediate_size=24 --set num_hidden_layers=1 --emit ir --stats"
+expect 0 err "fuse{alone=1}" compile "$bert" $tiny --without=fuse,narrow-rows --time-passes
+grep -q narrow-rows "$folder/err" && { echo "--without leaves narrow-rows"; failed=1; }
+expect 0 err "decompose" compile "$bert" $tiny --with decompose
+expect 0 err "merge-matmuls" compile "$bert" $tiny --with merge-matmuls --passes @evaluate
+expect 2 err "--passes has none of them" compile "$bert" --without=fuse --passes=cse,fuse
+expect 1 err "--without: 'autodiff' cannot be left out: it makes the gradients" compile "$bert" --without=autodiff
+expect 1 err "with_passes: there is no pass 'fuze'" compile "$bert" --set training.with_passes=fuze
+
 # The parameter lines of bert-base, as the notebook prints them.
 expect 0 out "trainable params: 109,486,854 || all params: 109,486,854 || trainable%: 100.0000" \
     compile "$bert" --variant "$models/variants/full.json" --set num_labels=6

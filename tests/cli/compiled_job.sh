@@ -120,6 +120,7 @@ done
 small="--set training.output_dir=no $short"
 expect 1 "'training.max_grad_norm' is compiled in" train demo.gfc $small --set training.max_grad_norm=0.5
 expect 1 "'training.bf16' is compiled in" train demo.gfc $small --set training.learning_rate=1 --set training.bf16=true
+expect 1 "'training.without_passes' is compiled in" train demo.gfc $small --without=cse
 expect 1 "'hidden_dropout_prob' 0, but now it is 0.2" train demo.gfc $small --set config.hidden_dropout_prob=0.2
 expect 1 "may have 64 sequences" train demo.gfc $small --set training.per_device_train_batch_size=64
 expect 1 "the job has no variant 'other'" train demo.gfc $small --set variants=other

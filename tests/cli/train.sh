@@ -46,6 +46,18 @@ expect_seeds "^| classifier | 3 |.* ± "
 "$graft" report "$folder/results" >/dev/null || failed=1
 grep -q 'classifier</th><td>3</td>.* ± ' "$folder/results/report.html" || { echo "report: seeds not gathered"; failed=1; }
 
+# Passes switched; a job may say so, too, and a list is a run of each.
+expect 0 out "passes      without cse,fuse-lora" --set variants=classifier --without cse --without fuse-lora
+grep -q '"without_passes": "cse,fuse-lora"' "$folder/results/classifier/results.json" ||
+    { echo "results.json does not name the passes left out"; failed=1; }
+expect 0 out "passes      with merge-matmuls" --set variants=classifier --with=merge-matmuls
+expect 0 out "classifier-without_passes=fold" --set variants=classifier --set 'training.without_passes=["", "fold"]'
+expect 1 err "--without: 'adamw' cannot be left out: it is the optimizer" --without=cse,adamw
+expect 1 err "did you mean 'fuse'?" --without=fuze
+expect 1 err "--with: there is no pass 'NONE'" --with=NONE
+expect 1 err "without_passes=dce,freeze:1:31: error GF0301: without_passes: 'freeze' cannot be left out: it says what" \
+    --set training.without_passes=dce,freeze
+
 # What a checkpoint has not.
 expect 0 out "new         *.lora_A, *.lora_B drawn from seed 43" --set "checkpoint=$folder/results/full" \
     --set "variants=lora" --set training.seed=43

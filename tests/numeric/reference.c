@@ -15,12 +15,15 @@
  *   --plant ERROR   commit an error on purpose; the test must then fail:
  *                   swapped-row, missing-scale, schedule, short-logits, short-gradient, unchecked
  *   --run NAME      this run of golden.json alone
+ *   --first         the first step alone: logits and gradients
  *   --device NAME   cpu (the default), cuda, cuda:N
  *   --model FILE    instead of the source tree's models/bert.json
  *   --emulate-cuda  the kernels of the cuda target, run on the host (tests/cuda);
  *                   GRAFT_CUDA_FEATURES counts
  *   --bf16          products of factors rounded to bf16, where the target has them:
  *                   all but the final tensors, against looser bounds (see ROUNDED)
+ *   --without LIST  these passes left out of the step, as `graft train --without` has it
+ *   --with LIST     these put in
  *   --verbose       report what passes too
  *
  * Exit: 0 all passed, 1 something failed, 2 could not be run.
@@ -28,6 +31,7 @@
 #include "compare.h"
 #include "golden.h"
 #include "runtime/train/corpus.h"
+#include "runtime/train/recipe_passes.h"
 #include "runtime/train/trainer.h"
 #include "tests/cuda/emulate_program.h"
 
@@ -83,9 +87,9 @@ typedef struct Test {
     size_t batch_size;
     const GfBackend *backend;
     GfDevice device;
-    const char *device_name, *model_file;
+    const char *device_name, *model_file, *without, *with;
     Plant plant;
-    bool emulated, bf16;
+    bool emulated, bf16, first;
     double loose;     /* by what bounds are widened */
     const char *only; /* the run to make; NULL: all */
     Tally tally;
@@ -124,6 +128,8 @@ static GfStatus load_model(Test *t)
 
 static GfStatus open_test(Test *t, const char *folder)
 {
+    GF_TRY(gf_recipe_check_without(t->without, "--without", GF_NOWHERE, t->diags));
+    GF_TRY(gf_recipe_check_with(t->with, "--with", GF_NOWHERE, t->diags));
     GF_TRY(golden_open(&t->golden, folder, t->diags));
     GF_TRY(load_model(t));
     GfModelLimits limits = gf_model_limits(t->model.graph);
@@ -173,6 +179,8 @@ static void set_training(Run *r)
     r->training.gradient_accumulation_steps = g->gradient_accumulation_steps;
     r->training.max_steps = (int64_t)g->steps;
     r->training.bf16 = r->test->bf16;
+    r->training.without_passes = r->test->without;
+    r->training.with_passes = r->test->with;
 }
 
 static GfStatus load_adapter(Run *r)
@@ -442,7 +450,8 @@ static GfStatus run_all(Test *t, const char *folder)
         if (t->only && strcmp(t->only, t->golden.runs[i].name) != 0)
             continue;
         GF_TRY(make_run(t, &t->golden.runs[i], first_step));
-        GF_TRY(make_run(t, &t->golden.runs[i], all_steps));
+        if (!t->first)
+            GF_TRY(make_run(t, &t->golden.runs[i], all_steps));
     }
     return GF_OK;
 }
@@ -472,6 +481,12 @@ static bool parse_arguments(int argc, char **argv, Test *t, const char **folder)
             t->bf16 = true;
         else if (strcmp(argv[i], "--model") == 0 && i + 1 < argc)
             t->model_file = argv[++i];
+        else if (strcmp(argv[i], "--first") == 0)
+            t->first = true;
+        else if (strcmp(argv[i], "--without") == 0 && i + 1 < argc)
+            t->without = argv[++i];
+        else if (strcmp(argv[i], "--with") == 0 && i + 1 < argc)
+            t->with = argv[++i];
         else if (strcmp(argv[i], "--run") == 0 && i + 1 < argc)
             t->only = argv[++i];
         else if (argv[i][0] != '-' && !*folder)
@@ -486,11 +501,16 @@ int main(int argc, char **argv)
 {
     GfDiags diags;
     const char *folder = NULL;
-    Test test = {.diags = &diags, .device_name = "cpu", .model_file = GRAFT_SOURCE_DIR "/models/bert.json"};
+    Test test = {.diags = &diags,
+                 .device_name = "cpu",
+                 .model_file = GRAFT_SOURCE_DIR "/models/bert.json",
+                 .without = "",
+                 .with = ""};
 
     if (!parse_arguments(argc, argv, &test, &folder)) {
-        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--device NAME] [--model FILE] [--emulate-cuda] "
-              "[--bf16] [--verbose]\n",
+        fputs("usage: reference DIR [--plant ERROR] [--run NAME] [--first] [--device NAME] [--model FILE] "
+              "[--emulate-cuda] "
+              "[--bf16] [--without LIST] [--with LIST] [--verbose]\n",
               stderr);
         return 2;
     }

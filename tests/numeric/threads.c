@@ -1,4 +1,5 @@
-/* threads.c -- one thread and two give the same bits after 50 steps.
+/* threads.c -- `threads [STEPS] [--without LIST] [--with LIST]`: one thread and two give
+ * the same bits after 50 steps, or so many, with passes switched as `graft train` has it.
  *
  * Trains each variant of models/jobs/demo.json with dropout, and compares every
  * parameter, every moment and every loss.
@@ -6,18 +7,20 @@
  * Exit: 0 equal, 1 not, 2 could not be run.
  */
 #include "runtime/train/corpus.h"
+#include "runtime/train/recipe_passes.h"
 #include "runtime/train/trainer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 50 };
+enum { MAX_STEPS = 1000 };
 
 typedef struct Made {
     GfArena arena;
     GfDevice device;
     GfSteps steps;
-    float losses[STEPS];
+    float losses[MAX_STEPS];
 } Made;
 
 typedef struct Test {
@@ -26,19 +29,27 @@ typedef struct Test {
     GfCorpus corpus;
     const GfBackend *backend;
     GfDiags *diags;
+    const char *without, *with;
+    int steps;
     size_t compared, different;
 } Test;
 
 static GfStatus open_test(Test *t)
 {
-    static const GfSet dropout[] = {{"config.hidden_dropout_prob", "0.1"},
-                                    {"config.attention_probs_dropout_prob", "0.1"},
-                                    {"training.max_steps", "50"}};
+    char steps[16];
+    const GfSet sets[] = {{"config.hidden_dropout_prob", "0.1"},
+                          {"config.attention_probs_dropout_prob", "0.1"},
+                          {"training.max_steps", steps},
+                          {"training.without_passes", t->without},
+                          {"training.with_passes", t->with}};
     GfConfigSource source;
     GfModelOptions options = {.sources = &source, .source_count = 1};
 
-    GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", dropout, 3, t->diags));
+    snprintf(steps, sizeof steps, "%d", t->steps);
+    GF_TRY(gf_job_load(&t->job, GRAFT_SOURCE_DIR "/models/jobs/demo.json", sets, sizeof sets / sizeof *sets, t->diags));
     source = (GfConfigSource){.doc = &t->job.doc, .object = t->job.config};
+    GF_TRY(gf_recipe_check_without(t->without, "--without", GF_NOWHERE, t->diags));
+    GF_TRY(gf_recipe_check_with(t->with, "--with", GF_NOWHERE, t->diags));
     GF_TRY(gf_corpus_open(&t->corpus, &t->job, t->job.data.problem, NULL, t->diags));
     options.num_labels = (int64_t)t->corpus.labels.count;
     GF_TRY(gf_model_load(&t->model, t->job.model, &options, t->diags));
@@ -73,7 +84,7 @@ static GfStatus train(Test *t, const GfJobVariant *variant, uint32_t threads, Ma
     GF_TRY(gf_device_open(&m->device, "cpu", threads, NULL, t->diags));
     GF_TRY(make_steps(t, variant, m));
     GF_TRY(gf_trainer_init(&trainer, &m->arena, &options, t->diags));
-    for (int i = 0; i < STEPS; i++) {
+    for (int i = 0; i < t->steps; i++) {
         GfStepReport report;
         GF_TRY(gf_trainer_step(&trainer, &report, t->diags));
         m->losses[i] = (float)report.loss;
@@ -99,7 +110,7 @@ static void compare(Test *t, const char *what, const float *a, const float *b, s
 
 static void compare_made(Test *t, const Made *one, const Made *two)
 {
-    compare(t, "losses", one->losses, two->losses, STEPS);
+    compare(t, "losses", one->losses, two->losses, (size_t)t->steps);
     for (size_t i = 0; i < one->steps.store.count; i++) {
         const GfStoreTensor *a = &one->steps.store.tensors[i];
         const GfStoreTensor *b = gf_store_find(&two->steps.store, a->name);
@@ -116,7 +127,8 @@ static GfStatus test_variant(Test *t, const GfJobVariant *variant)
         status = train(t, variant, 2, &two);
     if (status == GF_OK)
         compare_made(t, &one, &two);
-    printf("%s: loss %.6f, then %.6f\n", variant->variant.name, (double)one.losses[0], (double)one.losses[STEPS - 1]);
+    printf("%s: loss %.6f, then %.6f\n", variant->variant.name, (double)one.losses[0],
+           (double)one.losses[t->steps - 1]);
     free_made(&one);
     free_made(&two);
     return status;
@@ -130,11 +142,28 @@ static GfStatus run(Test *t)
     return GF_OK;
 }
 
-int main(void)
+static bool parse_arguments(int argc, char **argv, Test *t)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--without") == 0 && i + 1 < argc)
+            t->without = argv[++i];
+        else if (strcmp(argv[i], "--with") == 0 && i + 1 < argc)
+            t->with = argv[++i];
+        else
+            t->steps = atoi(argv[i]);
+    }
+    return t->steps >= 1 && t->steps <= MAX_STEPS;
+}
+
+int main(int argc, char **argv)
 {
     GfDiags diags;
-    Test t = {.diags = &diags};
+    Test t = {.diags = &diags, .without = "", .with = "", .steps = 50};
 
+    if (!parse_arguments(argc, argv, &t)) {
+        fputs("usage: threads [STEPS] [--without LIST] [--with LIST]\n", stderr);
+        return 2;
+    }
     gf_diags_init(&diags, NULL);
     GfStatus status = run(&t);
     gf_diags_print(&diags, stderr);

@@ -9,6 +9,7 @@
 #include "passes/passes.h"
 #include "runtime/io/safetensors.h"
 #include "runtime/train/recipe.h"
+#include "runtime/train/recipe_passes.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -206,6 +207,44 @@ static void recipes_are_lists_of_passes(void **state)
                            gf_recipe_eval(&recipe, &f->arena)};
     for (size_t i = 0; i < 3; i++)
         assert_memory_equal(lists[i], "weigh-loss,", 11);
+}
+
+/* Every pass of a list has its row; left out and put in, the lists are what these say. */
+static void passes_are_switched(void **state)
+{
+    Fixture *f = *state;
+    GfTraining training = gf_training_defaults;
+    GfRecipe recipe = {.training = &training, .weighted = true, .logits_only = true};
+    const GfPassInfo **infos;
+    GfText optional = {.arena = &f->arena}, extra = {.arena = &f->arena};
+    size_t count;
+
+    training.bf16 = true;
+    recipe.part = GF_STEP_HOISTED;
+    for (int id = 0; id < GF_PASS_COUNT; id++) {
+        const GfRecipePass *row = gf_recipe_pass(gf_pass_info(id)->text);
+        if (row && !row->kept)
+            gf_text_add(row->extra ? &extra : &optional, "%s, ", gf_pass_info(id)->text);
+    }
+    const char *lists[] = {gf_recipe_train(&recipe, &f->arena), gf_recipe_accumulate(&recipe, &f->arena),
+                           gf_recipe_eval(&recipe, &f->arena)};
+    for (size_t i = 0; i < 3; i++) {
+        check_ok(f, gf_pipeline_passes(lists[i], NULL, &f->arena, &infos, &count, &f->diags));
+        for (size_t k = 0; k < count; k++)
+            assert_true(gf_recipe_pass(infos[k]->text) && !gf_recipe_pass(infos[k]->text)->extra);
+    }
+    training.without_passes = gf_text_str(&optional);
+    assert_string_equal(gf_recipe_accumulate(&recipe, &f->arena),
+                        "weigh-loss,autodiff,accumulate,fuse{alone=1},plan-memory");
+    training.with_passes = gf_text_str(&extra);
+    assert_string_equal(gf_recipe_eval(&recipe, &f->arena),
+                        "weigh-loss,inference,keep-outputs{names=logits},merge-lora,decompose,order-lora,"
+                        "merge-matmuls,fuse{alone=1},plan-memory");
+    check_ok(f, gf_recipe_check_without(training.without_passes, "list", GF_NOWHERE, &f->diags));
+    check_ok(f, gf_recipe_check_with(training.with_passes, "list", GF_NOWHERE, &f->diags));
+    assert_int_equal(gf_recipe_check_without("cse,,adamw", "list", GF_NOWHERE, &f->diags), GF_ERR_PASS);
+    assert_int_equal(gf_recipe_check_with("cse,cs", "list", GF_NOWHERE, &f->diags), GF_ERR_PASS);
+    assert_true(gf_recipe_names("fuse-lora, cse", "cse") && !gf_recipe_names("fuse-lora,cse", "fuse"));
 }
 
 /* A variant without the dropout of frozen parts: the passes that say so, and the parts of a step. */
@@ -503,6 +542,7 @@ int main(void)
         TEST(the_loss_is_that_of_the_problem),
         TEST(one_label_is_a_value),
         TEST(recipes_are_lists_of_passes),
+        TEST(passes_are_switched),
         TEST(frozen_parts_are_cut_off),
         TEST(later_sources_win),
         TEST(null_passes_on_to_the_next_key),
