@@ -161,7 +161,7 @@ static GfStatus add_prepare(Lowering *w, const GfNode *product, int64_t offset)
     return GF_OK;
 }
 
-/* Where the panels of this product's weight are; packed on first use. */
+/* Where the panels of this product's weight are; packed on first use.  `product` is a packer. */
 static GfStatus packed_offset(Lowering *w, const GfNode *product, int64_t *offset)
 {
     GfProgram *p = w->program;
@@ -181,6 +181,23 @@ static GfStatus packed_offset(Lowering *w, const GfNode *product, int64_t *offse
 
 /* ---- launches ----------------------------------------------------------------------------- */
 
+static GfStatus packed_buffer(Lowering *w, const GfNode *packer, GfBuffer *out)
+{
+    *out = (GfBuffer){.kind = GF_BUFFER_PREPARED};
+    return packed_offset(w, packer, &out->offset);
+}
+
+/* A weight that the kernel reads packed is not named otherwise: then its source need not stay. */
+static GfStatus input_buffer(Lowering *w, const GfRegion *r, const TilePacks *packs, const GfValue *v, GfBuffer *out)
+{
+    for (uint32_t i = 0; i < packs->count; i++) {
+        if (gf_operand(packs->product[i], 1) == v && !cpu_tile_reads(r, packs, v))
+            return packed_buffer(w, packs->packer[i], out);
+    }
+    *out = gf_program_buffer(w->program, w->g, v);
+    return GF_OK;
+}
+
 static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
 {
     TilePacks packs = cpu_tile_packs(r);
@@ -190,13 +207,11 @@ static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
     if (!launch->buffers)
         return memory(w);
     for (uint32_t i = 0; i < r->input_count; i++)
-        launch->buffers[k++] = gf_program_buffer(w->program, w->g, r->inputs[i]);
+        GF_TRY(input_buffer(w, r, &packs, r->inputs[i], &launch->buffers[k++]));
     for (uint32_t i = 0; i < r->output_count; i++)
         launch->buffers[k++] = gf_program_buffer(w->program, w->g, r->outputs[i]);
-    for (uint32_t i = 0; i < packs.count; i++) {
-        launch->buffers[k] = (GfBuffer){.kind = GF_BUFFER_PREPARED};
-        GF_TRY(packed_offset(w, packs.product[i], &launch->buffers[k++].offset));
-    }
+    for (uint32_t i = 0; i < packs.count; i++)
+        GF_TRY(packed_buffer(w, packs.packer[i], &launch->buffers[k++]));
     launch->buffer_count = count;
     return GF_OK;
 }

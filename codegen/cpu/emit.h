@@ -143,14 +143,17 @@ bool cpu_is_sized(const GfRegion *r);
 GfStatus cpu_sized_launch(const GfRegion *r, int64_t scalars[SIZED_SCALARS], GfWork *work, GfDiags *diags);
 V emit_sized_elements(Emit *e); /* in all: unit times the symbol's size */
 
-/* tile: weights of products that are packed once.  packed[i] is the product
- * whose operand 1 is a frozen parameter; its panels are an extra buffer. */
+/* tile: weights of products that are packed once.  Operand 1 of product[i] is a
+ * frozen parameter, read from panels packed for packer[i], an extra buffer. */
 enum { MAX_PRODUCTS = 8 };
 typedef struct TilePacks {
     uint32_t count;
-    const GfNode *product[MAX_PRODUCTS];
+    const GfNode *product[MAX_PRODUCTS], *packer[MAX_PRODUCTS];
 } TilePacks;
 TilePacks cpu_tile_packs(const GfRegion *r);
+
+/* The kernel reads input `v` itself, not only what is packed of it. */
+bool cpu_tile_reads(const GfRegion *r, const TilePacks *packs, const GfValue *v);
 int64_t cpu_pack_bytes(const Ll *l, const GfNode *product);
 GfStatus cpu_emit_pack(Emit *e, const GfNode *product, const char *name);
 void cpu_pack_key(const GfNode *product, GfText *out); /* equal text = same pack kernel */

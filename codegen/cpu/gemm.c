@@ -186,7 +186,7 @@ void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whol
 }
 
 /* One block of width x width: rows col.. of b[j,k] become columns of the panel. */
-static void pack_block(Emit *e, V base, V inner, V k, V col, V last, V mask, unsigned vectors, unsigned v, V panel)
+static void pack_block(Emit *e, const Transposed *b, V k, V col, V last, V mask, unsigned vectors, unsigned v, V panel)
 {
     Ll *l = e->l;
     V block[64];
@@ -194,7 +194,7 @@ static void pack_block(Emit *e, V base, V inner, V k, V col, V last, V mask, uns
     for (unsigned i = 0; i < l->width; i++) {
         /* Columns past the end repeat the last one: read, never used. */
         V row = ll_min(l, ll_add(l, col, ll_i(l, (int64_t)v * l->width + i)), last);
-        block[i] = ll_vload(l, base, ll_add(l, ll_mul(l, row, inner), k), mask);
+        block[i] = ll_vload(l, b->base, ll_add(l, ll_mul(l, row, b->stride), k), mask);
     }
     ll_transpose(l, block);
     for (unsigned i = 0; i < l->width; i++) {
@@ -203,18 +203,18 @@ static void pack_block(Emit *e, V base, V inner, V k, V col, V last, V mask, uns
     }
 }
 
-void gemm_pack_transposed(Emit *e, V base, V inner, V col, V cols, bool whole, unsigned vectors, V panel)
+void gemm_pack_transposed(Emit *e, const Transposed *b, V col, V cols, bool whole, unsigned vectors, V panel)
 {
     Ll *l = e->l;
     V last = whole ? ll_i(l, INT64_MAX) : ll_sub(l, cols, ll_i(l, 1));
-    V full = ll_sub(l, inner, ll_srem(l, inner, ll_i(l, l->width)));
+    V full = ll_sub(l, b->inner, ll_srem(l, b->inner, ll_i(l, l->width)));
 
     Loop k = ll_for(l, ll_i(l, 0), full, l->width);
     for (unsigned v = 0; v < vectors; v++)
-        pack_block(e, base, inner, k.i, col, last, NULL, vectors, v, panel);
+        pack_block(e, b, k.i, col, last, NULL, vectors, v, panel);
     ll_end(l, &k);
-    If rest = ll_if(l, ll_lt(l, full, inner));
+    If rest = ll_if(l, ll_lt(l, full, b->inner));
     for (unsigned v = 0; v < vectors; v++)
-        pack_block(e, base, inner, full, col, last, ll_mask_below(l, full, inner), vectors, v, panel);
+        pack_block(e, b, full, col, last, ll_mask_below(l, full, b->inner), vectors, v, panel);
     ll_fi(l, &rest);
 }

@@ -35,7 +35,12 @@ void gemm_tile(Emit *e, unsigned vectors, V count, V inner, V a, Stride row, Str
 /* Write a panel: columns [col, col + vectors * width) of b, k-major, rows
  * padded to a multiple of the vector width.  `whole`: all columns exist. */
 void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whole, unsigned vectors, V panel);
-void gemm_pack_transposed(Emit *e, V base, V inner, V col, V cols, bool whole, unsigned vectors, V panel);
+
+/* b[j,.], stored transposed: row j of `inner` elements begins at base + j * stride. */
+typedef struct Transposed {
+    V base, stride, inner;
+} Transposed;
+void gemm_pack_transposed(Emit *e, const Transposed *b, V col, V cols, bool whole, unsigned vectors, V panel);
 
 /* Most floats of a panel. */
 int64_t gemm_panel_floats(Emit *e, GfDim inner, unsigned vectors);

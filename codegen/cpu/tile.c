@@ -8,7 +8,7 @@
  * LoRA, which is just a second product of the same region.
  *
  *   for panel, rows:                    task
- *     pack b of each product            unless packed before
+ *     pack b of each product            unless packed before; see packer_of
  *     for 12 rows:
  *       [compute rows of a]             prologue
  *       tile_p = a_p b_p                for each product p
@@ -28,7 +28,8 @@ typedef struct Tiles {
     V tile[MAX_PRODUCTS];   /* [tile_rows][panel] */
     V panel[MAX_PRODUCTS];  /* packed b */
     V a_rows[MAX_PRODUCTS]; /* scratch for computed rows of a, or NULL */
-    V packed[MAX_PRODUCTS]; /* memory of panels packed before, or NULL */
+    V packed[MAX_PRODUCTS]; /* memory of panels packed before for `packer`, or NULL */
+    const GfNode *packer[MAX_PRODUCTS];
     unsigned vectors;
     bool whole;  /* every panel has all of its columns */
     V row;       /* of the tile (relative), while the epilogue runs */
@@ -50,15 +51,47 @@ static bool packs_once(const GfNode *n)
            p.cols.symbol == GF_CONSTANT;
 }
 
+/* The product whose packed panels `n` reads: itself; or, when n is the gradient dx = dy W
+ * beside y = x W^T, that one, so that nobody needs W as it is stored.  NULL: b is not packed. */
+static const GfNode *packer_of(const GfNode *n)
+{
+    const GfValue *b = gf_operand(n, 1);
+
+    if (packs_once(n))
+        return n;
+    for (const GfUse *u = gemm_product(n).b_transposed ? NULL : b->uses; u; u = u->next) {
+        if (is_product(u->user) && u == &u->user->operands[1] && packs_once(u->user))
+            return u->user;
+    }
+    return NULL;
+}
+
 TilePacks cpu_tile_packs(const GfRegion *r)
 {
     TilePacks packs = {0};
 
-    for (uint32_t i = 0; r->kind == GF_REGION_TILE && i < r->node_count; i++) {
-        if (is_product(r->nodes[i]) && packs_once(r->nodes[i]) && packs.count < MAX_PRODUCTS)
-            packs.product[packs.count++] = r->nodes[i];
+    for (uint32_t i = 0; r->kind == GF_REGION_TILE && i < r->node_count && packs.count < MAX_PRODUCTS; i++) {
+        const GfNode *packer = is_product(r->nodes[i]) ? packer_of(r->nodes[i]) : NULL;
+        if (!packer)
+            continue;
+        packs.product[packs.count] = r->nodes[i];
+        packs.packer[packs.count++] = packer;
     }
     return packs;
+}
+
+bool cpu_tile_reads(const GfRegion *r, const TilePacks *packs, const GfValue *v)
+{
+    for (const GfUse *u = v->uses; u; u = u->next) {
+        bool inside = false, packed = false;
+        for (uint32_t i = 0; i < r->node_count; i++)
+            inside |= r->nodes[i] == u->user;
+        for (uint32_t i = 0; i < packs->count; i++)
+            packed |= packs->product[i] == u->user && u == &u->user->operands[1];
+        if (inside && !packed)
+            return true;
+    }
+    return false;
 }
 
 /* ---- values of tiles ------------------------------------------------------------------ */
@@ -110,8 +143,9 @@ static void reserve(Emit *e, Tiles *t)
     for (uint32_t i = 0; i < t->count; i++) {
         Product *p = &t->product[i];
         t->tile[i] = emit_scratch(e, rows * panel * 4);
-        t->packed[i] = packs_once(p->node) ? e->bases[extra++] : NULL;
-        t->panel[i] = t->packed[i] ? NULL : emit_scratch(e, gemm_panel_floats(e, p->inner, t->vectors) * 4);
+        t->packer[i] = packer_of(p->node);
+        t->packed[i] = t->packer[i] ? e->bases[extra++] : NULL;
+        t->panel[i] = t->packer[i] == p->node ? NULL : emit_scratch(e, gemm_panel_floats(e, p->inner, t->vectors) * 4);
         t->a_rows[i] =
             e->inside[p->a->node->id] ? emit_scratch(e, rows * (emit_dim_max(e, p->inner) + e->l->width) * 4) : NULL;
     }
@@ -129,18 +163,50 @@ static V panel_stride(Emit *e, const Product *p, unsigned vectors)
 static void pack_panel(Emit *e, const Product *p, V col, bool whole, unsigned vectors, V panel)
 {
     V inner = emit_dim(e, p->inner), cols = emit_dim(e, p->cols);
+    Transposed b = {emit_base(e, p->b), inner, inner};
 
     if (p->b_transposed)
-        gemm_pack_transposed(e, emit_base(e, p->b), inner, col, cols, whole, vectors, panel);
+        gemm_pack_transposed(e, &b, col, cols, whole, vectors, panel);
     else
         gemm_pack_rows(e, p->b, inner, col, cols, whole, vectors, panel);
 }
 
+/* `inner` rows of the panel of product i, from panel `index` of its packer. */
+static void repack_rows(Emit *e, Tiles *t, uint32_t i, V index, int64_t inner, V col)
+{
+    Ll *l = e->l;
+    Product *p = &t->product[i], packer = gemm_product(t->packer[i]);
+    unsigned vectors = gemm_panel_vectors(l, packer.cols);
+    int64_t width = (int64_t)vectors * l->width;
+    V to = ll_mul(l, index, ll_i(l, width * t->vectors * l->width));
+    Transposed b = {ll_at(l, l->f32, t->packed[i], ll_mul(l, index, panel_stride(e, &packer, vectors))), ll_i(l, width),
+                    ll_i(l, inner)};
+
+    gemm_pack_transposed(e, &b, col, emit_dim(e, p->cols), t->whole, t->vectors, ll_at(l, l->f32, t->panel[i], to));
+}
+
+/* The packer's panels hold W^T; columns of W are their rows, a panel's width of them each. */
+static void repack_panel(Emit *e, Tiles *t, uint32_t i, V col)
+{
+    Ll *l = e->l;
+    int64_t inner = t->product[i].inner.size;
+    int64_t width = (int64_t)gemm_panel_vectors(l, t->product[i].inner) * l->width;
+    Loop index = ll_for(l, ll_i(l, 0), ll_i(l, inner / width), 1);
+
+    repack_rows(e, t, i, index.i, width, col);
+    ll_end(l, &index);
+    if (inner % width)
+        repack_rows(e, t, i, ll_i(l, inner / width), inner % width, col);
+}
+
 static V find_panel(Emit *e, Tiles *t, uint32_t i, V index, V col)
 {
-    if (t->packed[i])
+    if (t->packer[i] == t->product[i].node)
         return ll_at(e->l, e->l->f32, t->packed[i], ll_mul(e->l, index, panel_stride(e, &t->product[i], t->vectors)));
-    pack_panel(e, &t->product[i], col, t->whole, t->vectors, t->panel[i]);
+    if (t->packer[i])
+        repack_panel(e, t, i, col);
+    else
+        pack_panel(e, &t->product[i], col, t->whole, t->vectors, t->panel[i]);
     return t->panel[i];
 }
 
@@ -297,8 +363,8 @@ GfStatus cpu_emit_pack(Emit *e, const GfNode *product, const char *name)
     V inner = emit_dim(e, p.inner), cols = emit_dim(e, p.cols);
     Loop task = ll_for(l, e->begin, e->end, 1);
     V to = ll_at(l, l->f32, e->bases[1], ll_mul(l, task.i, panel_stride(e, &p, vectors)));
-    gemm_pack_transposed(e, e->bases[0], inner, ll_mul(l, task.i, ll_i(l, panel)), cols, p.cols.size % panel == 0,
-                         vectors, to);
+    Transposed b = {e->bases[0], inner, inner};
+    gemm_pack_transposed(e, &b, ll_mul(l, task.i, ll_i(l, panel)), cols, p.cols.size % panel == 0, vectors, to);
     ll_end(l, &task);
     LLVMBuildRetVoid(l->b);
     e->work = (GfWork){.dim = {p.cols, gf_dim_const(1)}, .unit = {panel, 1}};

@@ -179,30 +179,19 @@ static bool is_read_by_steps(const GfProgram *p, uint32_t tensor)
     return false;
 }
 
-static void release_packed(const GfExec *e)
-{
-    const GfProgram *p = e->program;
-
-    for (uint32_t i = 0; i < p->tensor_count; i++)
-        if (p->tensors[i].kind == GF_TENSOR_PARAM && p->tensors[i].frozen && !is_read_by_steps(p, i))
-            gf_store_release(e->store, gf_store_find(e->store, p->tensors[i].name));
-}
-
-/* Pack what no other program has packed. */
+/* Pack what no other program has packed; of what only packing reads, one tensor at a time is in memory. */
 static GfStatus pack(GfExec *e, GfDiags *diags)
 {
     const GfProgram *p = e->program;
-    bool any = false;
 
     for (uint32_t i = 0; i < p->prepare_count; i++) {
         if (cpu_of(e)->pieces[i].found)
             continue;
-        any = true;
         run_launches(e, &p->prepare[i], &cpu_of(e)->prepare[i], 1);
         GF_TRY(gf_store_add_packed(e->store, &cpu_of(e)->pieces[i].packed, diags));
+        if (!is_read_by_steps(p, p->prepare[i].buffers[0].index))
+            gf_store_release(e->store, gf_store_find(e->store, cpu_of(e)->pieces[i].packed.tensor));
     }
-    if (any)
-        release_packed(e);
     return GF_OK;
 }
 

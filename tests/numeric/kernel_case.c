@@ -28,7 +28,7 @@ static const char *target(void)
     return name ? name : "cpu";
 }
 
-static bool is_emulated(void)
+bool kernel_is_emulated(void)
 {
     return strcmp(target(), "cpu") != 0;
 }
@@ -37,7 +37,7 @@ bool kernel_can_run(const char *processor)
 {
     if (!processor)
         return true;
-    if (is_emulated())
+    if (kernel_is_emulated())
         return false;
 #if defined __x86_64__
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
@@ -140,14 +140,15 @@ static void open_oracle(Check *k)
 static void compile(Check *k)
 {
     const GfBackend *backend;
-    GfCompileOptions options = {.features = k->c->processor, .target = target(), .form = is_emulated() ? "cuda" : NULL};
+    GfCompileOptions options = {
+        .features = k->c->processor, .target = target(), .form = kernel_is_emulated() ? "cuda" : NULL};
     Run r;
 
     prepare_graph(k, &r, &backend);
     require(k, backend->compile(r.g, &options, NULL, &k->program, &r.diags), &r.diags, "compile");
-    if (is_emulated())
+    if (kernel_is_emulated())
         require(k, emulate_program(k->program, true, &r.diags), &r.diags, "emulate");
-    if (is_emulated() && k->c->launches && k->program->batch_count != k->c->launches)
+    if (kernel_is_emulated() && k->c->launches && k->program->batch_count != k->c->launches)
         fail_case(k, "another number of launches");
     run_free(&r);
 }
@@ -376,7 +377,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, int64_t size)
     return hash;
 }
 
-static uint64_t hash_results(const ProgramRun *run)
+static uint64_t hash_outputs(const ProgramRun *run)
 {
     const GfProgram *p = run->program;
     uint64_t hash = 14695981039346656037u;
@@ -384,6 +385,14 @@ static uint64_t hash_results(const ProgramRun *run)
     for (uint32_t i = 0; i < p->output_count; i++)
         hash =
             hash_bytes(hash, program_run_at(run, p->outputs[i].buffer), bytes_of_type(&p->outputs[i].type, run->sizes));
+    return hash;
+}
+
+static uint64_t hash_results(const ProgramRun *run)
+{
+    const GfProgram *p = run->program;
+    uint64_t hash = hash_outputs(run);
+
     for (uint32_t i = 0; i < p->tensor_count; i++)
         hash = hash_bytes(hash, run->tensors[i].data, run->tensors[i].size);
     return hash;
@@ -394,7 +403,7 @@ static uint64_t run_bits(Check *k, TaskOrder how)
     ProgramRun run;
 
     program_run_open(&run, k->program, k->sizes);
-    run.batch = is_emulated() ? emulated_batch : NULL;
+    run.batch = kernel_is_emulated() ? emulated_batch : NULL;
     bind_all(k, &run);
     program_run_prepare(&run, how);
     program_run_step(&run, how);
@@ -409,7 +418,7 @@ static void check_sizes(Check *k)
 
     run_prepare(&k->oracle, k->sizes);
     program_run_open(&run, k->program, k->sizes);
-    run.batch = is_emulated() ? emulated_batch : NULL;
+    run.batch = kernel_is_emulated() ? emulated_batch : NULL;
     bind_all(k, &run);
     run_check(&k->oracle, gf_eval_run(k->oracle.e, &k->oracle.diags), k->text);
     program_run_prepare(&run, (TaskOrder){0});
@@ -424,25 +433,75 @@ static void check_sizes(Check *k)
     k->oracle.e = NULL;
 }
 
-void kernel_check(const KernelCase *c)
+static Check *open_check(const KernelCase *c)
 {
     Check *k = calloc(1, sizeof *k);
 
     k->c = c;
     write_graph(c, k->text);
     open_oracle(k);
-    GF_EACH_NODE (n, k->oracle.g)
-        seen[n->op] = true;
     compile(k);
-    for (size_t i = 0; i < c->size_count; i++) {
-        k->at = &c->sizes[i];
-        k->sizes[0] = k->at->tokens;
-        k->sizes[1] = k->at->seqs;
-        check_sizes(k);
-    }
+    return k;
+}
+
+static void close_check(Check *k)
+{
     gf_program_free(k->program);
     run_free(&k->oracle);
     free(k);
+}
+
+static void set_sizes(Check *k, const KernelSizes *sizes)
+{
+    k->at = sizes;
+    k->sizes[0] = sizes->tokens;
+    k->sizes[1] = sizes->seqs;
+}
+
+void kernel_check(const KernelCase *c)
+{
+    Check *k = open_check(c);
+
+    GF_EACH_NODE (n, k->oracle.g)
+        seen[n->op] = true;
+    for (size_t i = 0; i < c->size_count; i++) {
+        set_sizes(k, &c->sizes[i]);
+        check_sizes(k);
+    }
+    close_check(k);
+}
+
+static uint64_t spoiled_bits(Check *k, const char *spoiled)
+{
+    ProgramRun run;
+    uint32_t i;
+
+    run_prepare(&k->oracle, k->sizes);
+    program_run_open(&run, k->program, k->sizes);
+    bind_all(k, &run);
+    program_run_prepare(&run, (TaskOrder){0});
+    if (spoiled && gf_program_tensor(k->program, spoiled, &i))
+        memset(run.tensors[i].data, 0xff, (size_t)run.tensors[i].size);
+    program_run_step(&run, (TaskOrder){0});
+    uint64_t bits = hash_outputs(&run);
+    program_run_close(&run);
+    gf_eval_free(k->oracle.e);
+    k->oracle.e = NULL;
+    return bits;
+}
+
+uint64_t kernel_bits(const KernelCase *c, const char *spoiled)
+{
+    Check *k = open_check(c);
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < c->size_count; i++) {
+        set_sizes(k, &c->sizes[i]);
+        uint64_t more = spoiled_bits(k, spoiled);
+        bits = hash_bytes(bits, &more, sizeof more);
+    }
+    close_check(k);
+    return bits;
 }
 
 /* ELF x86 assembly calls through the procedure linkage table what it does not hold. */
@@ -450,7 +509,7 @@ void kernel_check_closed(const char *lines, int64_t m, int64_t n, const char *pr
 {
     const KernelCase c = {.lines = lines, .m = m, .k = n, .processor = processor};
 
-    if (is_emulated())
+    if (kernel_is_emulated())
         return; /* NVRTC links nothing */
     GfCompileOptions options = {.features = processor};
     Check *k = calloc(1, sizeof *k);
@@ -484,7 +543,7 @@ void kernel_map(const char *lines, const char *processor, const float *x, float 
     write_graph(&c, k->text);
     compile(k);
     program_run_open(&run, k->program, k->sizes);
-    run.batch = is_emulated() ? emulated_batch : NULL;
+    run.batch = kernel_is_emulated() ? emulated_batch : NULL;
     memcpy(program_run_tensor(&run, "x"), x, (size_t)count * sizeof *x);
     program_run_step(&run, (TaskOrder){0});
     memcpy(y, program_run_output(&run, "y"), (size_t)count * sizeof *y);

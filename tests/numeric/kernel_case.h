@@ -50,6 +50,13 @@ void kernel_map(const char *lines, const char *processor, const float *x, float 
 /* Fails the test when the code of the graph calls anything outside of it. */
 void kernel_check_closed(const char *lines, int64_t m, int64_t k, const char *processor);
 
+/* Bits of the outputs at all sizes.  Once frozen params are packed, the param of this label
+ * (NULL: none) becomes NaN: whoever reads it as it was stored, shows.  For the cpu target. */
+uint64_t kernel_bits(const KernelCase *c, const char *spoiled);
+
+/* Whether kernels of a device are emulated, in place of those of the cpu. */
+bool kernel_is_emulated(void);
+
 /* Whether this machine runs code for the processor. */
 bool kernel_can_run(const char *processor);
 

@@ -208,6 +208,41 @@ static void tall_products_agree(void **state)
                                    .size_count = 3});
 }
 
+/* y = x W^T and dx = dy W in one program. */
+#define BOTH(kind)                                                                                                     \
+    LINEAR(kind)                                                                                                       \
+    DY "%y = linear %x, %w : f32[tokens,$m]\n%dx = matmul %dy, %w : f32[tokens,$k]\n"                                  \
+       "return y = %y, dx = %dx\n"
+
+static uint64_t bits_of_both(const char *lines, int64_t m, int64_t k, const char *processor, const char *spoiled)
+{
+    return kernel_bits(
+        &(KernelCase){
+            .lines = lines, .m = m, .k = k, .processor = processor, .sizes = row_sizes, .size_count = ROW_SIZES},
+        spoiled);
+}
+
+/* One packed copy of a frozen weight serves both: the bits are those of a weight that is not packed,
+ * and nobody reads the weight itself, so that its memory can go. */
+static void packed_weights_serve_both_products(void **state)
+{
+    (void)state;
+    if (kernel_is_emulated())
+        return; /* nothing is packed */
+    EACH_PROCESSOR(processor)
+    {
+        for (size_t c = 0; c < COLUMNS; c++) {
+            int64_t m = columns[c], k = inners[(3 * c + 1) % COLUMNS];
+            if (processor && c % 2)
+                continue;
+            check_columns(&(OpCase){BOTH(" frozen"), 2, true}, m, k, processor);
+            uint64_t bits = bits_of_both(BOTH(""), m, k, processor, NULL);
+            assert_true(bits_of_both(BOTH(" frozen"), m, k, processor, "w") == bits);
+            assert_true(bits_of_both(BOTH(""), m, k, processor, "w") != bits); /* it would show */
+        }
+    }
+}
+
 /* ---- attention -------------------------------------------------------------------------------- */
 
 #define QKV "%q = input : f32[tokens,$m]\n%k = input : f32[tokens,$m]\n%v = input : f32[tokens,$m]\n"
@@ -456,11 +491,17 @@ static void every_op_was_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ops_over_columns_agree), cmocka_unit_test(products_agree),
-        cmocka_unit_test(tall_products_agree),    cmocka_unit_test(attention_agrees),
-        cmocka_unit_test(updates_agree),          cmocka_unit_test(bias_corrections_agree),
-        cmocka_unit_test(sizes_stay_apart),       cmocka_unit_test(functions_are_precise),
-        cmocka_unit_test(code_stands_alone),      cmocka_unit_test(every_op_was_checked),
+        cmocka_unit_test(ops_over_columns_agree),
+        cmocka_unit_test(products_agree),
+        cmocka_unit_test(tall_products_agree),
+        cmocka_unit_test(attention_agrees),
+        cmocka_unit_test(packed_weights_serve_both_products),
+        cmocka_unit_test(updates_agree),
+        cmocka_unit_test(bias_corrections_agree),
+        cmocka_unit_test(sizes_stay_apart),
+        cmocka_unit_test(functions_are_precise),
+        cmocka_unit_test(code_stands_alone),
+        cmocka_unit_test(every_op_was_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
