@@ -17,7 +17,8 @@
  *   3. A buffer lives from the launch that writes it to the last that reads it,
  *      to the end of the step if update, grad or return read it.  Launches that
  *      the target runs as one (gf_kernel_batches) count as one here.
- *   4. Offsets: passes/pack.c.
+ *   4. Offsets: passes/pack.c.  No plan for these lives needs less than what the
+ *      counter `alive` says: the most bytes alive at once.
  *
  * Legal because two buffers share bytes only if no launch needs both, save for
  * 1 and 2.  The launch order is that of gf_kernel_order, which the back ends use.
@@ -225,7 +226,8 @@ GfStatus gf_pass_plan_memory(GfPassCtx *cx, GfGraph *g)
     for (uint32_t k = 0; k < p.kernel_count; k++)
         GF_TRY(plan_kernel(&p, k));
     g->arena_size = gf_pack(p.pieces, p.piece_count, cx->scratch);
-    if (g->arena_size < 0)
+    cx->counts[2] = gf_pack_bound(p.pieces, p.piece_count, cx->scratch);
+    if (g->arena_size < 0 || cx->counts[2] < 0)
         return gf_fail_memory(cx->diags);
     set_offsets(&p);
     return GF_OK;

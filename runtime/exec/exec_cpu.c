@@ -179,6 +179,17 @@ static bool is_read_by_steps(const GfProgram *p, uint32_t tensor)
     return false;
 }
 
+/* Packed, and not read otherwise: the file's pages go. */
+static void release_source(const GfExec *e, uint32_t i)
+{
+    GfStoreTensor *t = gf_store_find(e->store, cpu_of(e)->pieces[i].packed.tensor);
+
+    if (is_read_by_steps(e->program, e->program->prepare[i].buffers[0].index))
+        return;
+    gf_store_release(e->store, t);
+    t->released = t->mapped != NULL;
+}
+
 /* Pack what no other program has packed; of what only packing reads, one tensor at a time is in memory. */
 static GfStatus pack(GfExec *e, GfDiags *diags)
 {
@@ -189,8 +200,7 @@ static GfStatus pack(GfExec *e, GfDiags *diags)
             continue;
         run_launches(e, &p->prepare[i], &cpu_of(e)->prepare[i], 1);
         GF_TRY(gf_store_add_packed(e->store, &cpu_of(e)->pieces[i].packed, diags));
-        if (!is_read_by_steps(p, p->prepare[i].buffers[0].index))
-            gf_store_release(e->store, gf_store_find(e->store, cpu_of(e)->pieces[i].packed.tensor));
+        release_source(e, i);
     }
     return GF_OK;
 }

@@ -26,6 +26,7 @@ typedef struct GfStoreTensor {
     bool fresh;               /* a parameter that was initialized, not loaded */
     bool adapted;             /* a parameter that came from an adapter */
     const GfStTensor *mapped; /* lies in the checkpoint's pages, which nobody writes; else NULL */
+    bool released;            /* those pages went: what was packed of it is read in its place */
     float *data;              /* NULL until the store is filled; of programs on a device: see gf_store_pull */
 } GfStoreTensor;
 

@@ -18,7 +18,7 @@ static int64_t memory_of(const GfSteps *s)
                     program_bytes(&s->frozen) + program_bytes(&s->frozen_evaluate);
 
     for (size_t i = 0; i < s->store.count; i++)
-        bytes += s->store.tensors[i].count * (int64_t)sizeof(float);
+        bytes += s->store.tensors[i].released ? 0 : s->store.tensors[i].count * (int64_t)sizeof(float);
     for (size_t i = 0; i < s->store.block_count; i++)
         bytes += (int64_t)s->store.blocks[i].size;
     return bytes;

@@ -72,6 +72,24 @@ expect 0 out "attach-lora" compile "$bert" --variant "$lora" $small --stats
 expect 0 err "plan-memory" compile "$bert" $small --emit ir --stats
 expect 0 out "For 64 tokens in 8 sequences" compile "$bert" $small --stats --tokens 64 --seqs 8
 expect 2 err "--stats is plain or 'markdown'" compile "$bert" $small --stats=json
+
+# within_tenth ARENA ALIVE: the plan is within 1.1 times of what is alive at once, and not less.
+within_tenth() {
+    [ "$1" -ge "$2" ] && [ $(($1 * 10)) -le $(($2 * 11)) ]
+}
+within_tenth 110 100 && ! within_tenth 111 100 && ! within_tenth 99 100 || { echo "within_tenth says anything"; failed=1; }
+
+# 1143 tokens: the 16 longest texts of the emotion data.
+for variant in full classifier lora; do
+    expect 0 err "plan-memory" compile "$bert" --variant "$models/variants/$variant.json" --set num_labels=6 --tokens 1143 \
+        --seqs 16 --emit ir --stats
+    arena=$(sed -n 's/^graph @step.* arena \([0-9]*\) {$/\1/p' "$folder/out")
+    alive=$(sed -n 's/^plan-memory .* alive=\([0-9]*\) .*$/\1/p' "$folder/err")
+    [ "$alive" -gt 10000000 ] && within_tenth "$arena" "$alive" || {
+        echo "$variant of bert-base: planned are $arena bytes, alive at once $alive"
+        failed=1
+    }
+done
 expect 0 out "graph @step" compile "$bert" $small --emit ir --passes ""
 expect 0 out "trainable params: 443,906 || all params: 109,926,146 || trainable%: 0.4038" \
     compile "$bert" --variant "$lora" --passes=dce

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -133,19 +134,29 @@ static void make_program(Fixture *f)
                              .scratch_size = 1024};
 }
 
-static void start(Fixture *f, uint32_t threads)
+static void start_program(Fixture *f, uint32_t threads, const char *checkpoint)
 {
-    GfStoreSource source = {.prefix = "", .seed = 1};
+    GfStoreSource source = {.prefix = "", .seed = 1, .checkpoint = checkpoint};
 
-    memset(f, 0, sizeof *f);
-    gf_diags_init(&f->diags, NULL);
-    gf_store_init(&f->store, NULL);
-    make_program(f);
     assert_int_equal(gf_pool_new(threads, NULL, &f->pool, &f->diags), GF_OK);
     assert_int_equal(gf_store_declare(&f->store, &f->program, &f->diags), GF_OK);
     assert_int_equal(gf_store_fill(&f->store, &source, &f->diags), GF_OK);
     assert_int_equal(gf_exec_new(&(GfDevice){.pool = f->pool}, &f->program, &f->store, NULL, &f->exec, &f->diags),
                      GF_OK);
+}
+
+static void describe(Fixture *f)
+{
+    memset(f, 0, sizeof *f);
+    gf_diags_init(&f->diags, NULL);
+    gf_store_init(&f->store, NULL);
+    make_program(f);
+}
+
+static void start(Fixture *f, uint32_t threads)
+{
+    describe(f);
+    start_program(f, threads, NULL);
 }
 
 static void stop(Fixture *f)
@@ -216,6 +227,31 @@ static void shares_what_is_packed(void **state)
     assert_true(run_another(&f) == 31);
     assert_int_equal(f.store.packed_count, 3);
     stop(&f);
+}
+
+/* The file of a weight need not stay in memory when steps read only what was packed of it. */
+static void releases_what_only_packing_reads(void **state)
+{
+    static const int64_t shape[] = {4};
+    static const float values[] = {1, 1, 1, 2};
+    const GfStTensor w = {.name = "w", .dtype = GF_ST_F32, .rank = 1, .shape = shape, .data = values};
+    char path[64];
+    Fixture f;
+
+    (void)state;
+    snprintf(path, sizeof path, "/tmp/graft-test-exec-%ld.safetensors", (long)getpid());
+    for (int reads = 0; reads < 2; reads++) {
+        describe(&f);
+        assert_int_equal(gf_safetensors_write(path, &w, 1, NULL, 0, &f.diags), GF_OK);
+        f.count_buffers[0] = reads ? of_w : of_state;
+        start_program(&f, 2, path);
+        assert_non_null(gf_store_find(&f.store, "w")->mapped);
+        assert_int_equal(gf_store_find(&f.store, "w")->released, !reads);
+        assert_true(run_another(&f) == 11);
+        assert_true(gf_store_find(&f.store, "s")->data[3] == (reads ? 3 : 1)); /* a step read w[3] = 2 */
+        stop(&f);
+    }
+    unlink(path);
 }
 
 static void packs_nothing_that_is_written(void **state)
@@ -331,9 +367,13 @@ static void refuses_a_number_of_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(runs_on_any_number_of_threads),       cmocka_unit_test(shares_what_is_packed),
-        cmocka_unit_test(packs_nothing_that_is_written),       cmocka_unit_test(refuses_what_does_not_fit),
-        cmocka_unit_test(refuses_a_store_that_lacks_a_tensor), cmocka_unit_test(every_task_runs_once),
+        cmocka_unit_test(runs_on_any_number_of_threads),
+        cmocka_unit_test(shares_what_is_packed),
+        cmocka_unit_test(releases_what_only_packing_reads),
+        cmocka_unit_test(packs_nothing_that_is_written),
+        cmocka_unit_test(refuses_what_does_not_fit),
+        cmocka_unit_test(refuses_a_store_that_lacks_a_tensor),
+        cmocka_unit_test(every_task_runs_once),
         cmocka_unit_test(refuses_a_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
