@@ -41,7 +41,8 @@ static const GfCommandSpec spec = {
             "Either may be compressed by gzip.  Answers are written some thousand texts at a time, and earlier\n"
             "at the end of the input and whenever it makes wait: a program at the other end of a pipe may ask,\n"
             "read the answer, and ask again.\n"
-            "What cannot be read is an error with its line, and exit status 1; the lines before it are answered.\n",
+            "What cannot be read is an error with its line, and exit status 1; the lines before it are answered.\n"
+            "--output writes FILE.partial, which becomes FILE when all is answered.\n",
     .least = 1,
     .most = 1,
     .options = option_list,
@@ -157,7 +158,7 @@ static GfStatus open_all(Predict *p)
     p->logits = GF_NEW_ARRAY(&p->arena, float, p->texts.window * p->predictor.run.labels.count);
     if (!p->logits)
         return gf_fail_memory(p->diags);
-    return gf_predict_output_open(&p->output, value_or(p->options, "output", "-"), &p->texts, p->diags);
+    return gf_predict_output_open(&p->output, &p->arena, value_or(p->options, "output", "-"), &p->texts, p->diags);
 }
 
 /* ---- answering ---- */
@@ -191,15 +192,19 @@ static GfStatus answer_all(Predict *p)
         if (p->texts.count)
             GF_TRY(answer(p));
     } while (status == GF_OK && p->texts.count);
-    if (status != GF_OK)
-        gf_note(p->diags, "%zu text%s answered", p->answered, p->answered == 1 ? " was" : "s were");
     return status;
 }
 
 static GfStatus predict(Predict *p)
 {
     GF_TRY(open_all(p));
-    GfStatus status = answer_all(p), closed = gf_predict_output_close(&p->output, p->diags);
+    GfStatus status = answer_all(p);
+    if (status != GF_OK && p->output.partial)
+        gf_note(p->diags, "%zu text%s answered, in %s", p->answered, p->answered == 1 ? " was" : "s were",
+                p->output.partial);
+    else if (status != GF_OK)
+        gf_note(p->diags, "%zu text%s answered", p->answered, p->answered == 1 ? " was" : "s were");
+    GfStatus closed = gf_predict_output_close(&p->output, status == GF_OK, p->diags);
     return status == GF_OK ? closed : status;
 }
 

@@ -20,7 +20,15 @@ static bool is_input(const struct stat *written, const GfTexts *input)
            read.st_ino == written->st_ino;
 }
 
-GfStatus gf_predict_output_open(GfPredictOutput *o, const char *path, const GfTexts *input, GfDiags *diags)
+/* Pipes and devices are written as they are: nothing could be renamed to them. */
+static bool is_replaced(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) != 0 || S_ISREG(st.st_mode);
+}
+
+GfStatus gf_predict_output_open(GfPredictOutput *o, GfArena *arena, const char *path, const GfTexts *input,
+                                GfDiags *diags)
 {
     struct stat st;
     bool own = strcmp(path, "-") != 0;
@@ -30,7 +38,12 @@ GfStatus gf_predict_output_open(GfPredictOutput *o, const char *path, const GfTe
         return GF_OK;
     if (stat(path, &st) == 0 && is_input(&st, input))
         return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "is the input: it would be lost");
-    o->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (is_replaced(path)) {
+        o->partial = gf_arena_printf(arena, "%s.partial", path);
+        if (!o->partial)
+            return gf_fail_memory(diags);
+    }
+    o->descriptor = open(o->partial ? o->partial : path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     return o->descriptor < 0 ? fail(o, "cannot be written", diags) : GF_OK;
 }
 
@@ -63,10 +76,15 @@ GfStatus gf_predict_output_write(GfPredictOutput *o, const GfText *lines, GfDiag
     return GF_OK;
 }
 
-GfStatus gf_predict_output_close(GfPredictOutput *o, GfDiags *diags)
+GfStatus gf_predict_output_close(GfPredictOutput *o, bool whole, GfDiags *diags)
 {
     int descriptor = o->own ? o->descriptor : -1;
 
     o->descriptor = -1;
-    return descriptor >= 0 && close(descriptor) != 0 ? fail(o, "could not be written whole", diags) : GF_OK;
+    if (descriptor < 0)
+        return GF_OK;
+    bool bad = o->partial && whole && fsync(descriptor) != 0;
+    if (close(descriptor) != 0 || bad || (o->partial && whole && rename(o->partial, o->name) != 0))
+        return fail(o, "could not be written whole", diags);
+    return GF_OK;
 }

@@ -156,8 +156,9 @@ broken() {
     shift 2
     expect 1 err "$folder/broken$text" predict "$@" --input "$folder/broken" --output "$folder/answers"
     [ "$(grep -c ': error ' "$folder/err")" = 1 ] || fail "$text: not one error"
-    [ "$(grep -c '}$' "$folder/answers")" = "$count" ] || fail "$text: not $count answers"
-    [ "$(wc -l <"$folder/answers")" = "$count" ] || fail "$text: a line that is not whole"
+    [ -e "$folder/answers" ] && fail "$text: a part is taken for the whole"
+    [ "$(grep -c '}$' "$folder/answers.partial")" = "$count" ] || fail "$text: not $count answers"
+    [ "$(wc -l <"$folder/answers.partial")" = "$count" ] || fail "$text: a line that is not whole"
 }
 
 printf 'a b\nc \000 d\na\n' >"$folder/broken"
@@ -172,6 +173,9 @@ expect 0 out '"label"' predict "$folder/results/single/full" --input "$folder/lo
 [ "$(wc -l <"$folder/out")" = 2 ] || fail "a long line: not 2 answers"
 
 # Where the answers go.
+"$graft" predict "$folder/results/single/full" --input "$folder/texts" --output "$folder/whole" || fail "--output"
+[ "$(wc -l <"$folder/whole")" = "$(wc -l <"$folder/texts")" ] || fail "--output: not all answers"
+[ -e "$folder/whole.partial" ] && fail "a part stays beside the whole"
 cp "$folder/texts" "$folder/kept"
 expect 1 err "is the input" predict "$folder/results/single/full" --input "$folder/kept" --output "$folder/kept"
 cmp "$folder/kept" "$folder/texts" || fail "the input is lost"
