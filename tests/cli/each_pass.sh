@@ -27,6 +27,7 @@ check() {
     shift
     if "$@" >"$out/log" 2>&1; then
         passed=$((passed + 1))
+        [ -z "$whole" ] || echo "passed: $name"
     else
         failed=$((failed + 1))
         echo "failed: $name"
@@ -78,22 +79,28 @@ near_plain() { # VARIANTS
         END { exit bad || NR == 0 }'
 }
 
+# The run that is there goes on, with two threads, from where it was after step 3 of 10.
+same_resumed() { # VARIANTS ARGUMENT...
+    count=$(echo "$1" | wc -w)
+    shift
+    bits >"$out/expected" || return 1
+    for folder in "$out"/run/*/; do
+        rm -rf "$folder/results.json" "$folder"/*.safetensors "$folder"/checkpoint-[4-9] "$folder"/checkpoint-1?
+    done
+    bits >"$out/found" 2>&1
+    cmp -s "$out/expected" "$out/found" && { echo "nothing was taken away"; return 1; }
+    train --threads 2 --resume "$@" >"$out/resumed" || return 1
+    [ "$(grep -c 'goes on after step 3 of 10' "$out/resumed")" -eq "$count" ] || { cat "$out/resumed"; return 1; }
+    bits >"$out/found" && diff "$out/expected" "$out/found"
+}
+
 # resumed VARIANTS SWITCH...
 resumed() {
     variants=$1
     shift
     rm -rf "$out/run"
-    compile "$variants" "$@" && train --threads 1 --losses "$out/losses" || return 1
-    near_plain "$variants" && bits >"$out/expected" || return 1
-    for folder in "$out"/run/*/; do # as it was after step 3 of 10
-        rm -rf "$folder/results.json" "$folder"/*.safetensors "$folder"/checkpoint-[4-9] "$folder"/checkpoint-1?
-    done
-    bits >"$out/found"
-    cmp -s "$out/expected" "$out/found" && { echo "nothing was taken away"; return 1; }
-    train --threads 2 --resume >"$out/resumed" || return 1
-    [ "$(grep -c 'goes on after step 3 of 10' "$out/resumed")" -eq "$(echo "$variants" | wc -w)" ] ||
-        { cat "$out/resumed"; return 1; }
-    bits >"$out/found" && diff "$out/expected" "$out/found"
+    compile "$variants" "$@" && train --threads 1 --losses "$out/losses" && near_plain "$variants" &&
+        same_resumed "$variants"
 }
 
 # ---- each switch ----
@@ -118,8 +125,20 @@ without=$(sed -n 's/--without=//p' "$out/switches" | paste -sd, -)
 with=$(sed -n 's/--with=//p' "$out/switches" | paste -sd, -)
 [ "$without" ] && [ "$with" ] || { echo "failed: no switches in 'graft passes'"; exit 1; }
 
-rm -rf "$out/run"
-{ compile 'head upper full' && train --losses "$out/plain"; } >"$out/log" 2>&1 || { cat "$out/log"; exit 1; }
+all='head upper full'
+{ compile "$all" && train --threads 1 --losses "$out/plain"; } >"$out/log" 2>&1 || { cat "$out/log"; exit 1; }
+
+# Each check fails on what is wrong.
+wrong() {
+    failed=$((failed + 1))
+    echo "failed: $1 passes"
+}
+sed 's/"loss": 1/"loss": 2/' "$out/plain" >"$out/losses"
+near_plain "$all" >"$out/log" && wrong "another loss"
+same_resumed "$all" --set training.learning_rate=1e-3 >"$out/log" && wrong "a run resumed with another rate"
+grep -q '^> .*/full/' "$out/log" || { echo "failed: another rate is not seen in the models:"; cat "$out/log"; exit 1; }
+"$tests/reference" "$reference" --run full --first --plant swapped-row >"$out/log" && wrong "a wrong gradient"
+
 for switch in ${*:-$(cat "$out/switches")}; do
     all_of "$switch" "${switch%%=*}" "${switch#*=}"
 done
