@@ -58,6 +58,10 @@ void gf_train_log_begin(GfTrainLog *log, const GfJobVariant *variant, const GfTr
     gf_text_add(&l.text, ", \"training\": {");
     gf_training_print(&l.text, &variant->training, ", ");
     gf_text_add(&l.text, "}");
+    if (trainer->state.step)
+        add_number(&l, "resumed_step", (double)trainer->state.step);
+    if (trainer->changed)
+        add_string(&l, "changed", trainer->changed);
     end(&l, log);
 }
 

@@ -210,6 +210,8 @@ static void on_begin(void *self, const GfJobVariant *variant, const GfTrainer *t
     if (trainer->state.step)
         fprintf(v->out, "%-*s  goes on after step %lld of %lld\n", NAME_WIDTH, "resumed",
                 (long long)trainer->state.step, (long long)trainer->max_steps);
+    if (trainer->changed)
+        fprintf(v->out, "%-*s  before: %s; from here it is another run\n", NAME_WIDTH, "changed", trainer->changed);
     if (!v->dry_run)
         print_titles(v);
     fflush(v->out);

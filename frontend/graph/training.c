@@ -287,6 +287,13 @@ static void print_value(GfText *text, Kind kind, const void *field)
     gf_json_quote(text, *(const char *const *)field);
 }
 
+void gf_training_print_value(GfText *text, const GfTraining *training, const char *key)
+{
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (strcmp(rows[i].name, key) == 0)
+            print_value(text, rows[i].kind, (const char *)training + rows[i].offset);
+}
+
 void gf_training_print(GfText *text, const GfTraining *training, const char *separator)
 {
     for (size_t i = 0; i < COUNT(rows); i++) {

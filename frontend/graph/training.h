@@ -99,7 +99,10 @@ int64_t gf_training_steps(double given, int64_t max_steps);
 /* Add the arguments as members of a JSON object: "output_dir": "results", ... "report_to": [] */
 void gf_training_print(GfText *text, const GfTraining *training, const char *separator);
 
-/* The same, but a list of values is left alone: it stands for several runs, see job_grid.h. */
+/* Add the value of one argument as JSON; nothing for what is no argument of the table. */
+void gf_training_print_value(GfText *text, const GfTraining *training, const char *key);
+
+/* gf_training_read, but a list of values is left alone: it stands for several runs, see job_grid.h. */
 GfStatus gf_training_read_single(GfTraining *training, const GfJson *doc, const cJSON *object, GfDiags *diags);
 
 /* One argument from a node, which may be an item of a list. */

@@ -65,6 +65,33 @@ static size_t list_same(const GfTrainer *t, Same *same)
     return COUNT(all);
 }
 
+/* Arguments that a run's bits depend on and that may differ where it goes on: then it is
+ * another run from there, and whoever looks at it should know. */
+static const char *const told[] = {
+    "num_train_epochs",
+    "max_steps",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_ratio",
+    "warmup_steps",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "max_grad_norm",
+    "eval_strategy",
+    "eval_steps",
+    "metric_for_best_model",
+    "greater_is_better",
+    "load_best_model_at_end",
+    "early_stopping_patience",
+    "early_stopping_threshold",
+    "bf16",
+    "tf32",
+    "without_passes",
+    "with_passes",
+};
+
 /* ---- writing ---- */
 
 static void add_number(GfText *text, const char *separator, const char *key, double value)
@@ -117,7 +144,11 @@ static void add_own(GfText *text, const GfTrainer *t, const GfHistory *h)
             gf_text_add(text, ",\n    \"%s\": %lld", fields[i].key, (long long)*fields[i].whole);
         else
             add_number(text, ",\n    ", fields[i].key, *fields[i].number);
-    gf_text_add(text, "\n  }");
+    for (size_t i = 0; i < COUNT(told); i++) {
+        gf_text_add(text, "%s\"%s\": ", i ? ", " : ",\n    \"training\": {", told[i]);
+        gf_training_print_value(text, t->options.training, told[i]);
+    }
+    gf_text_add(text, "}\n  }");
 }
 
 static void add_state(GfText *text, const GfTrainer *t, const GfHistory *h)
@@ -177,6 +208,26 @@ static GfStatus check_same(const GfJson *doc, const cJSON *own, const GfTrainer 
     return GF_OK;
 }
 
+/* A checkpoint of before has no arguments: nothing is known of them. */
+static GfStatus compare_training(const GfJson *doc, const cJSON *own, GfTrainer *t, GfArena *arena, GfDiags *diags)
+{
+    GfTraining before = *t->options.training;
+    GfText changed = {.arena = arena};
+    const cJSON *object = NULL;
+
+    GF_TRY(gf_json_get_object(doc, own, "training", GF_OPTIONAL, &object, diags));
+    GF_TRY(gf_training_read(&before, doc, object, diags));
+    for (size_t i = 0; i < COUNT(told); i++) {
+        GfText there = {.arena = arena}, here = {.arena = arena};
+        gf_training_print_value(&there, &before, told[i]);
+        gf_training_print_value(&here, t->options.training, told[i]);
+        if (strcmp(gf_text_str(&there), gf_text_str(&here)) != 0)
+            gf_text_add(&changed, "%s%s (%s)", changed.length ? ", " : "", told[i], gf_text_str(&there));
+    }
+    t->changed = changed.length ? gf_text_str(&changed) : NULL;
+    return arena->failed ? gf_fail_memory(diags) : GF_OK;
+}
+
 static GfStatus read_best(const GfJson *doc, const cJSON *own, GfBest *b, GfDiags *diags)
 {
     const cJSON *metric = gf_json_find(doc, doc->root, "best_metric");
@@ -209,6 +260,7 @@ static GfStatus read_own(const GfJson *doc, GfTrainer *t, GfHistory *h, GfDiags 
 
     GF_TRY(gf_json_get_object(doc, doc->root, "graft", GF_REQUIRED, &own, diags));
     GF_TRY(check_same(doc, own, t, diags));
+    GF_TRY(compare_training(doc, own, t, h->arena, diags));
     for (size_t i = 0; i < count; i++)
         if (fields[i].whole)
             GF_TRY(gf_json_get_int(doc, own, fields[i].key, GF_REQUIRED, fields[i].whole, diags));

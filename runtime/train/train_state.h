@@ -20,7 +20,7 @@
 
 GfStatus gf_train_state_write(const char *folder, const GfTrainer *trainer, const GfHistory *history, GfDiags *diags);
 
-/* Take up the state in `folder`: trainer->state, and the log.  The trainer was made
+/* Take up the state in `folder`: trainer->state, trainer->changed, and the log.  The trainer was made
  * for the job at hand, the history is empty.
  * Errors: those of the file; GF_ERR_VALUE it is of a job with other data, batches or seed. */
 GfStatus gf_train_state_read(const char *folder, GfTrainer *trainer, GfHistory *history, GfDiags *diags);

@@ -102,7 +102,10 @@ typedef struct GfTrainer {
     uint64_t seed, data_seed;
     GfTrainState mark; /* the state when the epoch began: for its report */
     int64_t saved;     /* the step of the last save event */
-    bool interrupted;  /* gf_trainer_run ended because of options.interrupt */
+    /* Arguments that the checkpoint it goes on from was trained with other values of, and
+     * those: "learning_rate (0.001), weight_decay (0)"; NULL: none */
+    const char *changed;
+    bool interrupted; /* gf_trainer_run ended because of options.interrupt */
 } GfTrainer;
 
 /* Micro-batch size of a job: the file's when batches are fixed. */

@@ -46,6 +46,20 @@ expect_seeds "^| classifier | 3 |.* ± "
 "$graft" report "$folder/results" >/dev/null || failed=1
 grep -q 'classifier</th><td>3</td>.* ± ' "$folder/results/report.html" || { echo "report: seeds not gathered"; failed=1; }
 
+# Going on with other arguments is told; with the same ones there is nothing to tell.
+expect 0 out "classifier" --set variants=classifier --set training.save_strategy=steps --set training.save_steps=1
+resume() { # ARGUMENT...: from the first step
+    "$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" \
+        --set variants=classifier --set training.save_strategy=steps --set training.save_steps=1 \
+        --resume "$folder/results/classifier/checkpoint-1" "$@" >"$folder/out" || failed=1
+    grep -q "goes on after step 1 of 2" "$folder/out" || { echo "not resumed: $*"; failed=1; }
+}
+resume
+grep -q "^changed" "$folder/out" && { echo "resumed as it was, and yet:"; cat "$folder/out"; failed=1; }
+resume --set training.weight_decay=0.25 --set training.max_grad_norm=0.5
+grep -qF "before: weight_decay (0), max_grad_norm (1); from here it is another run" "$folder/out" ||
+    { echo "other arguments are not told:"; cat "$folder/out"; failed=1; }
+
 # Passes switched; a job may say so, too, and a list is a run of each.
 expect 0 out "passes      without cse,fuse-lora" --set variants=classifier --without cse --without fuse-lora
 grep -q '"without_passes": "cse,fuse-lora"' "$folder/results/classifier/results.json" ||
