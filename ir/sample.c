@@ -1,11 +1,11 @@
 /* sample.c -- see sample.h. */
 #include "ir/sample.h"
 
+#include "ir/random.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double tau = 6.283185307179586;
 
 /* ---- sizes ------------------------------------------------------------------------- */
 
@@ -26,28 +26,7 @@ void gf_sample_sizes(const GfGraph *g, const char *text, int64_t sizes[GF_MAX_SY
         sizes[i] = size_of_symbol(text, g->symbols[i]);
 }
 
-/* ---- random numbers ------------------------------------------------------------------ */
-
-/* SplitMix64: Steele, Lea, Flood, OOPSLA 2014. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static double uniform(uint64_t *state)
-{
-    return (double)(next_random(state) >> 11) * 0x1p-53;
-}
-
-static double normal(uint64_t *state)
-{
-    double radius = sqrt(-2 * log(1 - uniform(state)));
-    return radius * cos(tau * uniform(state));
-}
+/* ---- data ---------------------------------------------------------------------------- */
 
 const char *gf_sample_key(const GfNode *n)
 {
@@ -120,7 +99,7 @@ static void fill_integers(double *data, int64_t count, IndexUse use, uint64_t st
         else if (use.kind == INDEX_LENGTHS)
             data[i] = (double)(i == count - 1 ? use.limit - i * step : step);
         else
-            data[i] = floor(uniform(&state) * (double)(use.limit < INT64_MAX ? use.limit : 4));
+            data[i] = floor(gf_random_uniform(&state) * (double)(use.limit < INT64_MAX ? use.limit : 4));
     }
 }
 
@@ -141,7 +120,7 @@ static void fill_floats(const GfNode *n, double *data, int64_t count)
     bool positive = strstr(gf_sample_key(n), "positive") || n->op == GF_OP_STATE || n->results[0].type.rank == 0;
 
     for (int64_t i = 0; i < count; i++)
-        data[i] = positive ? 0.5 + uniform(&state) : normal(&state);
+        data[i] = positive ? 0.5 + gf_random_uniform(&state) : gf_random_normal(&state);
 }
 
 bool gf_sample_fill_initial(const GfNode *n, double *data, int64_t count)

@@ -15,7 +15,6 @@
 #include "frontend/cli/train_options.h"
 #include "runtime/train/ablate.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,19 +120,10 @@ static void add_result(GfText *out, const GfAblateResult *r)
 
 /* ---- the command ---- */
 
-static GfStatus read_count(const GfOptions *o, const char *key, int64_t standard, int64_t *count, GfDiags *diags)
+static GfStatus read_count(const GfOptions *o, const char *key, size_t standard, int64_t *count, GfDiags *diags)
 {
-    const char *text = gf_options_value(o, key);
-    char *end;
-
-    *count = standard;
-    if (!text)
-        return GF_OK;
-    errno = 0;
-    *count = strtoll(text, &end, 10);
-    if (errno || *end || end == text || *count < 1 || *count > 10000)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--%s needs a whole number from 1 to 10000, found '%s'", key,
-                       text);
+    GF_TRY(gf_options_number(o, key, 1, 10000, &standard, diags));
+    *count = (int64_t)standard;
     return GF_OK;
 }
 

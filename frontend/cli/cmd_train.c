@@ -190,12 +190,6 @@ static GfStatus train_with(const GfOptions *o, const GfSessionOptions *options, 
     return status;
 }
 
-static bool is_called_gfc(const char *path)
-{
-    size_t length = strlen(path);
-    return length > 4 && strcmp(path + length - 4, ".gfc") == 0;
-}
-
 static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
 {
     const char *path = o->arguments[0];
@@ -203,7 +197,7 @@ static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
     GfJobFile file;
 
     GF_TRY(session_options(o, &options, diags));
-    if (!gf_job_file_is(path) && !is_called_gfc(path))
+    if (!gf_job_file_is_meant(path))
         return train_with(o, &options, arena, diags);
     GF_TRY(gf_job_file_open(&file, path, diags));
     options.file = &file;

@@ -1,23 +1,14 @@
 /* sizes.c -- see sizes.h. */
 #include "frontend/cli/sizes.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 enum { STANDARD = 32, MOST = 1 << 24 };
 
 static GfStatus read_size(const GfOptions *o, const char *key, int64_t *size, GfDiags *diags)
 {
-    const char *text = gf_options_value(o, key);
-    char *end;
+    size_t value = (size_t)*size;
 
-    if (!text)
-        return GF_OK;
-    errno = 0;
-    *size = strtoll(text, &end, 10);
-    if (errno || *end || end == text || *size < 1 || *size > MOST)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--%s needs a whole number from 1 to %d, found '%s'", key, MOST,
-                       text);
+    GF_TRY(gf_options_number(o, key, 1, MOST, &value, diags));
+    *size = (int64_t)value;
     return GF_OK;
 }
 

@@ -4,22 +4,11 @@
 #include "frontend/cli/pass_switches.h"
 #include "runtime/device/cpu_threads.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 GfStatus gf_train_threads(const GfOptions *options, uint32_t *threads, GfDiags *diags)
 {
-    const char *text = gf_options_value(options, "threads");
-    char *end;
+    size_t value = 0;
 
-    *threads = 0;
-    if (!text)
-        return GF_OK;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < 1 || value > GF_THREADS_MAX)
-        return gf_fail(diags, GF_NOWHERE, GF_ERR_USAGE, "--threads needs a number from 1 to %d, got '%s'",
-                       GF_THREADS_MAX, text);
+    GF_TRY(gf_options_number(options, "threads", 1, GF_THREADS_MAX, &value, diags));
     *threads = (uint32_t)value;
     return GF_OK;
 }

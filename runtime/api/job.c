@@ -7,12 +7,6 @@
 
 /* ---- opening ---- */
 
-static bool is_called_gfc(const char *path)
-{
-    size_t length = strlen(path);
-    return length > 4 && strcmp(path + length - 4, ".gfc") == 0;
-}
-
 static GfStatus copy_settings(const graft_job_options *options, GfArena *arena, GfSet **sets, GfDiags *diags)
 {
     *sets = GF_NEW_ARRAY(arena, GfSet, options->setting_count + 1);
@@ -33,7 +27,7 @@ static GfStatus load(graft_job *j, const char *path, const graft_job_options *op
     GfSet *sets;
 
     GF_TRY(copy_settings(options, scratch, &sets, diags));
-    if (!gf_job_file_is(path) && !is_called_gfc(path))
+    if (!gf_job_file_is_meant(path))
         return gf_job_load(&j->job, path, sets, options->setting_count, diags);
     GF_TRY(gf_job_file_open(&j->file, path, diags));
     return gf_job_file_job(&j->file, sets, options->setting_count, &j->job, diags);

@@ -1,6 +1,8 @@
 /* batch.c -- see batch.h. */
 #include "runtime/data/batch.h"
 
+#include "ir/random.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -62,21 +64,6 @@ void gf_batcher_start(GfBatcher *b)
     b->next = 0;
 }
 
-/* SplitMix64, a counter passed through a mixing function.
- * Source: Steele, Lea & Flood, OOPSLA 2014. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-    return mix(*state);
-}
-
 /* Uniform in [0, n), n > 0: the high half of a product, rejecting the values that
  * would favour some results.  Source: Lemire, arXiv:1805.10941. */
 static uint32_t random_below(uint64_t *state, uint32_t n)
@@ -85,7 +72,7 @@ static uint32_t random_below(uint64_t *state, uint32_t n)
     uint64_t product;
 
     do
-        product = (next_random(state) >> 32) * n;
+        product = (gf_random_next(state) >> 32) * n;
     while ((uint32_t)product < reject);
     return (uint32_t)(product >> 32);
 }
@@ -95,8 +82,8 @@ void gf_batcher_start_shuffled(GfBatcher *b, uint64_t seed, uint64_t epoch)
 {
     uint64_t state = seed;
 
-    state = next_random(&state) + epoch; /* mixed first: (seed, epoch + 1) is not (seed + 1, epoch) */
-    state = next_random(&state);
+    state = gf_random_next(&state) + epoch; /* mixed first: (seed, epoch + 1) is not (seed + 1, epoch) */
+    state = gf_random_next(&state);
     gf_batcher_start(b);
     for (size_t i = b->dataset->examples - 1; i > 0; i--) {
         size_t j = random_below(&state, (uint32_t)i + 1);

@@ -93,6 +93,12 @@ bool gf_job_file_is(const char *path)
     return yes;
 }
 
+bool gf_job_file_is_meant(const char *path)
+{
+    size_t length = strlen(path);
+    return gf_job_file_is(path) || (length > 4 && strcmp(path + length - 4, ".gfc") == 0);
+}
+
 #define FAIL(f, diags, ...) gf_fail((diags), (GfLoc){.file = (f)->path}, GF_ERR_FORMAT, __VA_ARGS__)
 
 static GfStatus check_checksum(const GfJobFile *f, const GfFileMap *map, GfDiags *diags)

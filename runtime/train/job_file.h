@@ -42,6 +42,9 @@ typedef struct GfJobFile {
 /* Whether the file begins as a compiled job does. */
 bool gf_job_file_is(const char *path);
 
+/* The same, or it is called NAME.gfc: a damaged one is not taken for JSON. */
+bool gf_job_file_is_meant(const char *path);
+
 /* Read a file and check all of it.  On error nothing needs closing (closing is harmless).
  * Errors: GF_ERR_IO; GF_ERR_FORMAT no compiled job, damaged, of another format or
  * another version of graft. */

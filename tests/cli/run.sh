@@ -55,7 +55,7 @@ expect 0 err "For 1,024 tokens in 32 sequences" opt "$folder/loose.gir" --passes
 expect 0 err "For 70 tokens in 7 sequences" opt "$folder/loose.gir" --passes=cse --stats --tokens 70 --seqs 7
 expect 0 err "| cse | merged=" opt "$folder/loose.gir" --passes=cse --stats=markdown
 expect 2 err "--stats is plain or 'markdown', not 'html'" opt "$folder/loose.gir" --passes=cse --stats=html
-expect 2 err "--seqs needs a whole number" opt "$folder/loose.gir" --stats --seqs 0
+expect 2 err "--seqs needs a number from 1" opt "$folder/loose.gir" --stats --seqs 0
 expect 0 out "(2 * k + bias) * y" ops linear
 expect 0 err "// after cse" opt "$folder/loose.gir" --passes=cse --print-after=changed
 expect 0 err "// after dce (no change)" opt "$folder/loose.gir" --passes=dce --print-after=all

@@ -49,6 +49,9 @@ typedef struct GoldenCase {
 /* The cases of a file's text, in `arena`; NULL when memory ran out. */
 GoldenCase *golden_split(GfArena *arena, const char *file, const char *text, size_t *count);
 
+/* Those of a file; NULL, too, when it cannot be read. */
+GoldenCase *golden_read(GfArena *arena, const char *path, size_t *count);
+
 /* gf_same_values; false with a message on stdout when something differs. */
 bool golden_same_values(const GoldenCase *c, const GfGraph *before, const GfGraph *after);
 

@@ -150,3 +150,24 @@ GoldenCase *golden_split(GfArena *arena, const char *file, const char *text, siz
     }
     return arena->failed ? NULL : cases;
 }
+
+static const char *read_file(GfArena *arena, const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    GfText text = {.arena = arena};
+    char chunk[4096];
+    size_t got;
+
+    if (!f)
+        return NULL;
+    while ((got = fread(chunk, 1, sizeof chunk, f)) > 0)
+        gf_text_add_bytes(&text, chunk, got);
+    fclose(f);
+    return gf_text_str(&text);
+}
+
+GoldenCase *golden_read(GfArena *arena, const char *path, size_t *count)
+{
+    const char *text = read_file(arena, path);
+    return text ? golden_split(arena, path, text, count) : NULL;
+}

@@ -192,29 +192,13 @@ static bool run_case(const GoldenCase *c, GfArena *arena, const Tally *tally)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-static const char *read_file(GfArena *arena, const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    GfText text = {.arena = arena};
-    char chunk[4096];
-    size_t got;
-
-    if (!f)
-        return NULL;
-    while ((got = fread(chunk, 1, sizeof chunk, f)) > 0)
-        gf_text_add_bytes(&text, chunk, got);
-    fclose(f);
-    return gf_text_str(&text);
-}
-
 static void run_file(const char *path, Tally *tally)
 {
     GfArena arena;
     size_t count = 0;
 
     gf_arena_init(&arena, NULL);
-    const char *text = read_file(&arena, path);
-    GoldenCase *cases = text ? golden_split(&arena, path, text, &count) : NULL;
+    GoldenCase *cases = golden_read(&arena, path, &count);
     if (!cases) {
         printf("%s: cannot be read\n", path);
         tally->failed++;

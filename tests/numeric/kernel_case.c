@@ -8,6 +8,7 @@
 
 #include "tests/cuda/emulate_program.h"
 
+#include "ir/random.h"
 #include "passes/passes.h"
 #include "tests/support/eval_run.h"
 #include "tests/support/program_run.h"
@@ -155,27 +156,6 @@ static void compile(Check *k)
 
 /* ---- data -------------------------------------------------------------------------------- */
 
-/* SplitMix64: Steele, Lea, Flood, OOPSLA 2014. */
-static uint64_t draw(Check *k)
-{
-    uint64_t z = k->random += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static double uniform(Check *k)
-{
-    return (double)(draw(k) >> 11) * 0x1p-53;
-}
-
-static double normal(Check *k)
-{
-    double radius = sqrt(-2 * log(1 - uniform(k)));
-    return radius * cos(6.283185307179586 * uniform(k));
-}
-
 static bool starts_with(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
@@ -190,7 +170,7 @@ static bool is_positive(const GfNode *n)
 static double float_value(Check *k, const GfNode *n)
 {
     const GfType *type = &n->results[0].type;
-    double x = starts_with(n->name, "wide") ? 60 * uniform(k) - 30 : normal(k);
+    double x = starts_with(n->name, "wide") ? 60 * gf_random_uniform(&k->random) - 30 : gf_random_normal(&k->random);
 
     if (strcmp(n->name, "lr") == 0)
         return (double)0.01f;
@@ -229,7 +209,7 @@ static double int_value(Check *k, const GfNode *n, int64_t i)
     if (strcmp(n->name, "lengths") == 0)
         return (double)length_of(k, i);
     if (strcmp(n->name, "starts") != 0)
-        return (double)(draw(k) % (uint64_t)index_limit(n, k->sizes));
+        return (double)(gf_random_next(&k->random) % (uint64_t)index_limit(n, k->sizes));
     for (int64_t s = 0; s < i; s++)
         start += length_of(k, s);
     return (double)start;

@@ -9,6 +9,8 @@
 #include "tests/random/evaluate.h"
 #include "tests/random/generate.h"
 
+#include "ir/random.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,7 +20,7 @@
 /* The direction's element for the param `n`, and how large it is. */
 static double direction(uint64_t *random)
 {
-    return (double)(random_next(random) >> 11) * 0x1p-52 - 1;
+    return 2 * gf_random_uniform(random) - 1;
 }
 
 static const GfValue *gradient_of(const GfGraph *g, const GfNode *param)

@@ -1,24 +1,17 @@
 /* generate.c -- the pool of values, and the graph as a whole.  See generate.h, gen.h. */
 #include "tests/random/gen.h"
 
+#include "ir/random.h"
 #include <math.h>
+
 #include <stdio.h>
 #include <string.h>
 
 /* ---- chance ----------------------------------------------------------------------------- */
 
-uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 uint32_t random_below(uint64_t *state, uint32_t limit)
 {
-    return (uint32_t)(random_next(state) >> 33) % limit;
+    return (uint32_t)(gf_random_next(state) >> 33) % limit;
 }
 
 uint32_t gen_below(Gen *g, uint32_t limit)

@@ -10,8 +10,6 @@
 
 #include "ir/ir.h"
 
-/* SplitMix64: Steele, Lea, Flood, OOPSLA 2014. */
-uint64_t random_next(uint64_t *state);
 uint32_t random_below(uint64_t *state, uint32_t limit);
 
 /* A graph @random(tokens, seqs); most have a loss that depends on parameters.

@@ -246,29 +246,13 @@ static bool replay_case(const GoldenCase *golden)
     return false;
 }
 
-static const char *read_file(GfArena *arena, const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    GfText text = {.arena = arena};
-    char chunk[4096];
-    size_t got;
-
-    if (!f)
-        return NULL;
-    while ((got = fread(chunk, 1, sizeof chunk, f)) > 0)
-        gf_text_add_bytes(&text, chunk, got);
-    fclose(f);
-    return gf_text_str(&text);
-}
-
 static void replay_file(const char *path, int *cases, int *failed)
 {
     GfArena arena;
     size_t count = 0;
 
     gf_arena_init(&arena, NULL);
-    const char *text = read_file(&arena, path);
-    GoldenCase *found = text ? golden_split(&arena, path, text, &count) : NULL;
+    GoldenCase *found = golden_read(&arena, path, &count);
     if (!found) {
         printf("%s: cannot be read\n", path);
         *failed += 1;
