@@ -23,7 +23,7 @@
 
 #include <math.h>
 
-enum { BLOCK = 4, HEAD_SHIFT = 16 };
+enum { BLOCK = 8, HEAD_SHIFT = 16 };
 
 typedef struct Head {
     V q, k, v, y, lse, dy, dq, dk, dv; /* memory; NULL: not of this pass, or read by nobody */
@@ -132,9 +132,15 @@ static void drop_factors(Emit *e, const Head *h, const V *rows, V j, V *factors)
     Ll *l = e->l;
     V column = ll_add(l, ll_mul(l, h->head, ll_i(l, 1 << HEAD_SHIFT)), j);
 
-    for (int b = 0; h->dropout && b < h->block; b += 2)
-        ll_dropout(l, h->dropout, h->p, ll_add(l, h->start, rows[b]),
-                   ll_add(l, h->start, rows[b + 1 < h->block ? b + 1 : b]), column, factors + b);
+    DropoutPair pairs[BLOCK / 2];
+    int count = 0;
+
+    for (int b = 0; b < h->block; b += 2) {
+        V row = ll_add(l, h->start, rows[b]);
+        pairs[count++] = (DropoutPair){row, b + 1 < h->block ? ll_add(l, h->start, rows[b + 1]) : row, column};
+    }
+    for (int i = 0; h->dropout && i < count; i += DROPOUT_PAIRS)
+        ll_dropout(l, h->dropout, h->p, pairs + i, count - i < DROPOUT_PAIRS ? 1 : DROPOUT_PAIRS, factors + 2 * i);
 }
 
 static V scratch_index(Emit *e, const Head *h, int b, V j)
@@ -186,19 +192,29 @@ static void exponentials(Emit *e, const Head *h, const V *rows, const V *largest
     ll_end(l, &j);
 }
 
-/* lse = largest + ln sum; the logarithms of a block are taken in one vector. */
-static void store_lse(Emit *e, const Head *h, const V *rows, const V *largest, const V *sum)
+/* lse = largest + ln sum of rows [from, to), at most a vector's width of them: their
+ * logarithms are taken in one. */
+static void store_some_lse(Emit *e, const Head *h, const V *rows, const V *largest, const V *sum, int from, int to)
 {
     Ll *l = e->l;
     V all = ll_vf(l, 1);
 
-    for (int b = 0; b < h->block; b++)
-        all = LLVMBuildInsertElement(l->b, all, sum[b], ll_i32(l, b), "");
+    for (int b = from; b < to; b++)
+        all = LLVMBuildInsertElement(l->b, all, sum[b], ll_i32(l, b - from), "");
     all = ll_log(l, all);
-    for (int b = 0; b < h->block; b++) {
+    for (int b = from; b < to; b++) {
         V index = ll_mul(l, ll_add(l, h->query, rows[b]), ll_i(l, h->heads));
-        ll_store_f(l, ll_fadd(l, largest[b], ll_lane(l, all, (unsigned)b)), h->lse, ll_add(l, index, h->head));
+        V lse = ll_fadd(l, largest[b], ll_lane(l, all, (unsigned)(b - from)));
+        ll_store_f(l, lse, h->lse, ll_add(l, index, h->head));
     }
+}
+
+static void store_lse(Emit *e, const Head *h, const V *rows, const V *largest, const V *sum)
+{
+    int width = (int)e->l->width;
+
+    for (int b = 0; b < h->block; b += width)
+        store_some_lse(e, h, rows, largest, sum, b, b + width < h->block ? b + width : h->block);
 }
 
 static void block_vars(Ll *l, V *vars)

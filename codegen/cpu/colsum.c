@@ -12,9 +12,15 @@ const CpuOp cpu_sum_rows = {0};
 /* acc[s] += x_s[row, col .. col+width) for each sum s at each vector of the block */
 static void add_row(Emit *e, V row, V first_col, V end_col, V *acc, unsigned vectors)
 {
+    Point points[BLOCK_VECTORS];
+
     for (unsigned v = 0; v < vectors; v++) {
         V col = ll_add(e->l, first_col, ll_i(e->l, (int64_t)v * e->l->width));
-        Point p = {row, col, end_col ? ll_mask_below(e->l, col, end_col) : NULL, emit_part(v, vectors)};
+        points[v] = (Point){.row = row, .col = col, .mask = end_col ? ll_mask_below(e->l, col, end_col) : NULL};
+    }
+    emit_group(points, vectors);
+    for (unsigned v = 0; v < vectors; v++) {
+        Point p = points[v];
         emit_fresh(e);
         for (uint32_t s = 0; s < e->r->output_count; s++) {
             V slot = acc[s * BLOCK_VECTORS + v];

@@ -1,13 +1,20 @@
-/* dropout.c -- dropout factors: Philox4x32-10 of ir/philox.h, a pair of vectors
+/* dropout.c -- dropout factors: Philox4x32-10 of ir/philox.h, pairs of vectors
  * at a time.
  *
  * A counter gives the words of 4 columns, so a pair of vectors takes width / 2
  * counters.  A word of a counter lives in the lower half of a 64-bit lane: there
  * the wide product is one instruction, and what is in the upper half is never
  * read.  The words are put in the order of their columns at the end.
+ *
+ * The upper half of what goes into the rounds repeats the lower one.  Were it
+ * known to be 0, LLVM would drop the masks of wide_product, and where the value
+ * comes from another basic block its instruction selection, which looks at one
+ * block at a time, would multiply all 64 bits.
  */
 #include "codegen/cpu/ll.h"
 #include "ir/philox.h"
+
+#include <stddef.h>
 
 static V splat(Ll *l, V scalar, unsigned lanes)
 {
@@ -24,6 +31,11 @@ static V splat_const(Ll *l, uint64_t value, unsigned lanes)
     return LLVMConstVector(lane, lanes);
 }
 
+static V twice(Ll *l, V word)
+{
+    return LLVMBuildOr(l->b, word, LLVMBuildShl(l->b, word, ll_i(l, 32), ""), "");
+}
+
 static V load_word(Ll *l, V rng, int64_t index)
 {
     return LLVMBuildZExt(l->b, ll_load(l, l->i32, ll_at(l, l->i32, rng, ll_i(l, index))), l->i64, "");
@@ -37,13 +49,13 @@ Dropout ll_dropout_open(Ll *l, V rng, V key)
     V step = LLVMBuildShl(l->b, load_word(l, rng, 2), ll_i(l, 8), "");
 
     for (int round = 0; round < GF_PHILOX_ROUNDS; round++) {
-        d.key0[round] = splat(l, k0, lanes);
-        d.key1[round] = splat(l, k1, lanes);
+        d.key0[round] = splat(l, twice(l, k0), lanes);
+        d.key1[round] = splat(l, twice(l, k1), lanes);
         k0 = LLVMBuildAdd(l->b, k0, ll_i(l, GF_PHILOX_W0), "");
         k1 = LLVMBuildAdd(l->b, k1, ll_i(l, GF_PHILOX_W1), "");
     }
-    d.op = splat(l, key, lanes);
-    d.step = splat(l, LLVMBuildAdd(l->b, step, load_word(l, rng, 3), ""), lanes);
+    d.op = splat(l, twice(l, key), lanes);
+    d.step = splat(l, twice(l, LLVMBuildAdd(l->b, step, load_word(l, rng, 3), "")), lanes);
     return d;
 }
 
@@ -53,20 +65,18 @@ static V wide_product(Ll *l, V word, V m, V low)
     return LLVMBuildMul(l->b, LLVMBuildAnd(l->b, word, low, ""), m, "");
 }
 
-static void run_rounds(Ll *l, const Dropout *d, V c[4])
+static void run_round(Ll *l, const Dropout *d, int round, V c[4])
 {
     unsigned lanes = l->width / 2;
     V m0 = splat_const(l, GF_PHILOX_M0, lanes), m1 = splat_const(l, GF_PHILOX_M1, lanes);
     V low = splat_const(l, 0xffffffffu, lanes), half = splat_const(l, 32, lanes);
+    V p0 = wide_product(l, c[0], m0, low), p1 = wide_product(l, c[2], m1, low);
+    V high0 = LLVMBuildLShr(l->b, p0, half, ""), high1 = LLVMBuildLShr(l->b, p1, half, "");
 
-    for (int round = 0; round < GF_PHILOX_ROUNDS; round++) {
-        V p0 = wide_product(l, c[0], m0, low), p1 = wide_product(l, c[2], m1, low);
-        V high0 = LLVMBuildLShr(l->b, p0, half, ""), high1 = LLVMBuildLShr(l->b, p1, half, "");
-        c[0] = LLVMBuildXor(l->b, LLVMBuildXor(l->b, high1, c[1], ""), d->key0[round], "");
-        c[2] = LLVMBuildXor(l->b, LLVMBuildXor(l->b, high0, c[3], ""), d->key1[round], "");
-        c[1] = p1;
-        c[3] = p0;
-    }
+    c[0] = LLVMBuildXor(l->b, LLVMBuildXor(l->b, high1, c[1], ""), d->key0[round], "");
+    c[2] = LLVMBuildXor(l->b, LLVMBuildXor(l->b, high0, c[3], ""), d->key1[round], "");
+    c[1] = p1;
+    c[3] = p0;
 }
 
 /* Lane i: i / 4 columns on, modulo `period` lanes. */
@@ -111,19 +121,40 @@ static V word_pairs(Ll *l, V even, V odd)
     return LLVMBuildOr(l->b, LLVMBuildAnd(l->b, even, splat_const(l, 0xffffffffu, lanes), ""), high, "");
 }
 
-void ll_dropout(Ll *l, const Dropout *d, double p, V row, V second_row, V column, V factors[2])
+static void open_counters(Ll *l, const Dropout *d, DropoutPair at, V c[4])
 {
     unsigned lanes = l->width / 2;
-    V first = splat(l, LLVMBuildLShr(l->b, column, ll_i(l, 2), ""), lanes);
-    V c[4] = {LLVMBuildAdd(l->b, first, lane_numbers(l, row == second_row ? lanes : lanes / 2), ""),
-              halves(l, row, second_row), d->op, d->step};
-    V threshold = ll_vi(l, gf_dropout_threshold(p));
+    V first = splat(l, twice(l, LLVMBuildLShr(l->b, at.column, ll_i(l, 2), "")), lanes);
+    V second_row = at.second_row == at.row ? NULL : twice(l, at.second_row), row = twice(l, at.row);
 
-    run_rounds(l, d, c);
+    c[0] = LLVMBuildAdd(l->b, first, lane_numbers(l, second_row ? lanes / 2 : lanes), "");
+    c[1] = halves(l, row, second_row ? second_row : row);
+    c[2] = d->op;
+    c[3] = d->step;
+}
+
+static void close_counters(Ll *l, double p, V c[4], V factors[2])
+{
+    V threshold = ll_vi(l, gf_dropout_threshold(p));
     V words01 = word_pairs(l, c[0], c[1]), words23 = word_pairs(l, c[2], c[3]);
+
     for (unsigned i = 0; i < 2; i++) {
-        V words = in_order(l, words01, words23, i * (lanes / 2));
+        V words = in_order(l, words01, words23, i * (l->width / 4));
         V dropped = LLVMBuildICmp(l->b, LLVMIntULT, words, threshold, "");
         factors[i] = ll_select(l, dropped, ll_vf(l, 0), ll_vf(l, 1.0 / (1.0 - p)));
     }
+}
+
+void ll_dropout(Ll *l, const Dropout *d, double p, const DropoutPair *pairs, unsigned count, V *factors)
+{
+    V c[DROPOUT_PAIRS][4];
+
+    for (unsigned i = 0; i < count; i++)
+        open_counters(l, d, pairs[i], c[i]);
+    for (int round = 0; round < GF_PHILOX_ROUNDS; round++) {
+        for (unsigned i = 0; i < count; i++)
+            run_round(l, d, round, c[i]);
+    }
+    for (unsigned i = 0; i < count; i++)
+        close_counters(l, p, c[i], factors + 2 * i);
 }

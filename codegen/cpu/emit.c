@@ -99,15 +99,30 @@ const Dropout *emit_dropout(const Emit *e, const GfNode *n)
 V emit_factors(Emit *e, const GfNode *n, Point p)
 {
     uint32_t i = random_index(e, n);
-    V factors[2];
-
-    if (p.part == POINT_SECOND)
-        return e->second[i];
+    V *factors = e->later + (size_t)i * POINT_GROUP;
+    DropoutPair pairs[DROPOUT_PAIRS];
     const GfValue *rows = gf_dropout_rows(n);
-    V row = rows ? ll_load_i32(e->l, emit_base(e, rows), p.row) : p.row;
-    ll_dropout(e->l, &e->dropouts[i], gf_attr_f(n, "p"), row, row, p.col, factors);
-    e->second[i] = factors[1];
+    const Point *group = p.group ? p.group : &p;
+    unsigned count = p.group ? p.count / 2 : 1;
+
+    if (p.index > 0)
+        return factors[p.index];
+    for (unsigned k = 0; k < count; k++) {
+        V row = group[2 * k].row;
+        row = rows ? ll_load_i32(e->l, emit_base(e, rows), row) : row;
+        pairs[k] = (DropoutPair){row, row, group[2 * k].col};
+    }
+    ll_dropout(e->l, &e->dropouts[i], gf_attr_f(n, "p"), pairs, count, factors);
     return factors[0];
+}
+
+void emit_group(Point *points, unsigned count)
+{
+    for (unsigned i = 0; i < count && count % 2 == 0 && count <= POINT_GROUP; i++) {
+        points[i].group = points;
+        points[i].index = i;
+        points[i].count = count;
+    }
 }
 
 /* ---- the kernel -------------------------------------------------------------------- */
@@ -135,7 +150,7 @@ GfStatus emit_begin(Emit *e, const char *name, uint32_t extras)
     e->inside = GF_NEW_ARRAY(e->arena, bool, gf_graph_ids(e->g));
     e->memo = GF_NEW_ARRAY(e->arena, V, (size_t)gf_graph_ids(e->g) * 3);
     e->dropouts = GF_NEW_ARRAY(e->arena, Dropout, e->r->random_count + 1);
-    e->second = GF_NEW_ARRAY(e->arena, V, e->r->random_count + 1);
+    e->later = GF_NEW_ARRAY(e->arena, V, (size_t)(e->r->random_count + 1) * POINT_GROUP);
     if (e->arena->failed)
         return gf_fail_memory(e->diags);
     for (uint32_t i = 0; i < count; i++)
@@ -189,13 +204,18 @@ static V whole_part(Emit *e, V cols, int64_t unit)
     return ll_sub(e->l, cols, ll_srem(e->l, cols, ll_i(e->l, unit)));
 }
 
-static void walk_pairs(Emit *e, V row, V end, PointFn body, void *self)
+/* Groups of `count` points each. */
+static void walk_groups(Emit *e, V row, V from, V to, unsigned count, PointFn body, void *self)
 {
     Ll *l = e->l;
-    Loop col = ll_for(l, ll_i(l, 0), end, 2 * (int64_t)l->width);
+    Loop col = ll_for(l, from, to, (int64_t)count * l->width);
+    Point points[POINT_GROUP];
 
-    body(e, self, (Point){row, col.i, NULL, POINT_FIRST});
-    body(e, self, (Point){row, ll_add(l, col.i, ll_i(l, l->width)), NULL, POINT_SECOND});
+    for (unsigned i = 0; i < count; i++)
+        points[i] = (Point){.row = row, .col = ll_add(l, col.i, ll_i(l, (int64_t)i * l->width))};
+    emit_group(points, count);
+    for (unsigned i = 0; i < count; i++)
+        body(e, self, points[i]);
     ll_end(l, &col);
 }
 
@@ -208,20 +228,21 @@ static bool has_any(GfDim dim, int64_t unit, int64_t at_least)
 void emit_walk(Emit *e, V row, GfDim dim, PointFn body, void *self)
 {
     Ll *l = e->l;
-    int64_t width = l->width, pair = emit_draws(e) ? 2 * width : 0;
-    V cols = emit_dim(e, dim), whole = whole_part(e, cols, width);
-    V paired = pair ? whole_part(e, cols, pair) : ll_i(l, 0);
+    int64_t width = l->width, unit = 0; /* unit: of the columns that are walked so far */
+    V cols = emit_dim(e, dim), done = ll_i(l, 0);
 
-    if (pair && has_any(dim, 0, pair))
-        walk_pairs(e, row, paired, body, self);
-    if (has_any(dim, pair, width)) {
-        Loop col = ll_for(l, paired, whole, width);
-        body(e, self, (Point){row, col.i, NULL, POINT_ALONE});
-        ll_end(l, &col);
+    for (unsigned count = emit_draws(e) ? POINT_GROUP : 1; count > 0; count /= 2) {
+        int64_t group = count * width;
+        if (!has_any(dim, unit, group))
+            continue;
+        V end = whole_part(e, cols, group);
+        walk_groups(e, row, done, end, count, body, self);
+        done = end;
+        unit = group;
     }
     if (!has_any(dim, width, 1))
         return;
-    If rest = ll_if(l, ll_lt(l, whole, cols));
-    body(e, self, (Point){row, whole, ll_mask_below(l, whole, cols), POINT_ALONE});
+    If rest = ll_if(l, ll_lt(l, done, cols));
+    body(e, self, (Point){.row = row, .col = done, .mask = ll_mask_below(l, done, cols)});
     ll_fi(l, &rest);
 }

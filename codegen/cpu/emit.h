@@ -12,14 +12,15 @@
 #include "codegen/cpu/ll.h"
 
 /* A row and the columns [col, col + width).  mask NULL: all columns exist.
- * Points come in pairs of neighbours where that helps (dropout): the FIRST, then
- * in the same basic block the SECOND, `width` columns on. */
-typedef enum PointPart { POINT_ALONE, POINT_FIRST, POINT_SECOND } PointPart;
-
-typedef struct Point {
+ * Points come in groups where that helps (dropout): pairs of neighbours in a row, up to
+ * DROPOUT_PAIRS of them, one point after the other in the same basic block. */
+typedef struct Point Point;
+struct Point {
     V row, col, mask;
-    PointPart part;
-} Point;
+    const Point *group; /* all of them; NULL: alone */
+    unsigned index, count;
+};
+enum { POINT_GROUP = 2 * DROPOUT_PAIRS };
 
 typedef struct Emit Emit;
 
@@ -37,7 +38,7 @@ struct Emit {
     bool *inside;                                   /* by node id: node belongs to the region */
     V *memo;                                        /* by node id * 3 + result: value at the current point */
     Dropout *dropouts;                              /* of the region's random nodes, in order */
-    V *second;       /* by number of the random node: its factors at the second point of the pair */
+    V *later;        /* by number of the random node: its factors at the points of the group */
     bool flat;       /* points are linear: row 0, col = index of the element */
     V elements;      /* flat: how many; the code must not depend on the domain's shape */
     SourceFn source; /* may be NULL */
@@ -60,16 +61,13 @@ void emit_fresh(Emit *e);
 V emit_value(Emit *e, const GfValue *v, Point p);
 V emit_operand(Emit *e, const GfNode *n, uint32_t i, Point p);
 
-/* Call `body` for all columns [0, cols) of a row: in pairs if elements are drawn,
+/* Call `body` for all columns [0, cols) of a row: in groups if elements are drawn,
  * then alone, then masked.  What it writes must not depend on the division. */
 typedef void (*PointFn)(Emit *e, void *self, Point p);
 void emit_walk(Emit *e, V row, GfDim cols, PointFn body, void *self);
 
-/* Of vector `v` of `count` neighbours that are written one after the other. */
-static inline PointPart emit_part(unsigned v, unsigned count)
-{
-    return count % 2 ? POINT_ALONE : v % 2 ? POINT_SECOND : POINT_FIRST;
-}
+/* Make `count` points one group, if pairs are made of them. */
+void emit_group(Point *points, unsigned count);
 
 /* The vector from memory: input or output `v` of the region, broadcast. */
 V emit_load(Emit *e, const GfValue *v, Point p);
@@ -78,7 +76,7 @@ V emit_load(Emit *e, const GfValue *v, Point p);
 V emit_base(Emit *e, const GfValue *v);
 bool emit_is_output(const Emit *e, const GfValue *v);
 
-/* Whether elements are drawn: pairs of points are worth their code. */
+/* Whether elements are drawn: groups of points are worth their code. */
 bool emit_draws(const Emit *e);
 
 /* What the elements of a random node have in common; NULL when its p is 0. */

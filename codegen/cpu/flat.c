@@ -68,7 +68,7 @@ V emit_sized_elements(Emit *e)
  * memory of an input. */
 static void emit_elements(Emit *e, V index, V mask)
 {
-    Point p = {ll_i(e->l, 0), index, mask, POINT_ALONE};
+    Point p = {.row = ll_i(e->l, 0), .col = index, .mask = mask};
     V *values = GF_NEW_ARRAY(e->arena, V, e->r->output_count + 1);
 
     emit_fresh(e);

@@ -170,19 +170,39 @@ void gemm_tile(Emit *e, unsigned vectors, V count, V inner, V a, Stride row, Str
 
 /* ---- packing ------------------------------------------------------------------------ */
 
+/* Rows [k, k + rows) of the panel. */
+static void pack_points(Emit *e, const GfValue *b, V k, unsigned rows, V col, V cols, bool whole, unsigned vectors,
+                        V panel)
+{
+    Ll *l = e->l;
+    Point points[POINT_GROUP];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < rows * vectors; i++) {
+        V at = ll_add(l, col, ll_i(l, (int64_t)(i % vectors) * l->width));
+        points[count++] = (Point){
+            .row = ll_add(l, k, ll_i(l, i / vectors)), .col = at, .mask = whole ? NULL : ll_mask_below(l, at, cols)};
+    }
+    emit_group(points, vectors == 2 ? count : 1);
+    for (unsigned i = 0; i < count; i++) {
+        V at = ll_add(l, ll_mul(l, k, ll_i(l, vectors)), ll_i(l, i));
+        emit_fresh(e);
+        ll_vstore(l, emit_value(e, b, points[i]), panel, ll_mul(l, at, ll_i(l, l->width)), NULL);
+    }
+}
+
 void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whole, unsigned vectors, V panel)
 {
     Ll *l = e->l;
-    Loop k = ll_for(l, ll_i(l, 0), inner, 1);
+    V done = ll_i(l, 0);
 
-    for (unsigned v = 0; v < vectors; v++) {
-        V at = ll_add(l, col, ll_i(l, (int64_t)v * l->width));
-        Point p = {k.i, at, whole ? NULL : ll_mask_below(l, at, cols), emit_part(v, vectors)};
-        V to = ll_add(l, ll_mul(l, k.i, ll_i(l, (int64_t)vectors * l->width)), ll_i(l, (int64_t)v * l->width));
-        emit_fresh(e);
-        ll_vstore(l, emit_value(e, b, p), panel, to, NULL);
+    for (unsigned rows = emit_draws(e) ? 2 : 1; rows > 0; rows--) {
+        V end = ll_sub(l, inner, ll_srem(l, inner, ll_i(l, rows)));
+        Loop k = ll_for(l, done, end, rows);
+        pack_points(e, b, k.i, rows, col, cols, whole, vectors, panel);
+        ll_end(l, &k);
+        done = end;
     }
-    ll_end(l, &k);
 }
 
 /* One block of width x width: rows col.. of b[j,k] become columns of the panel. */
@@ -217,4 +237,46 @@ void gemm_pack_transposed(Emit *e, const Transposed *b, V col, V cols, bool whol
     for (unsigned v = 0; v < vectors; v++)
         pack_block(e, b, full, col, last, ll_mask_below(l, full, b->inner), vectors, v, panel);
     ll_fi(l, &rest);
+}
+
+/* ---- strips of a transposed a --------------------------------------------------------- */
+
+V gemm_strip_stride(Emit *e, V inner)
+{
+    Ll *l = e->l;
+    return ll_add(l, ll_mul(l, inner, ll_i(l, l->tile_rows)), ll_i(l, l->width));
+}
+
+int64_t gemm_strip_floats(Emit *e, GfDim inner)
+{
+    int64_t rows = e->l->tile_rows;
+    return BLOCK_ROWS / rows * (emit_dim_max(e, inner) * rows + e->l->width);
+}
+
+/* Rows of all strips at each k; what a vector holds beyond tile_rows is overwritten by the next k. */
+static void pack_strips(Emit *e, V base, V stride, V inner, V row, bool whole, V strips)
+{
+    Ll *l = e->l;
+    V strip_stride = gemm_strip_stride(e, inner);
+    Loop k = ll_for(l, ll_i(l, 0), inner, 1);
+    V from = ll_mul(l, k.i, stride), to = ll_mul(l, k.i, ll_i(l, l->tile_rows));
+
+    for (unsigned s = 0; s < BLOCK_ROWS / l->tile_rows; s++) {
+        V at = ll_add(l, row, ll_i(l, s * l->tile_rows));
+        V x = ll_vload(l, base, ll_add(l, from, at), whole ? NULL : ll_mask_below(l, at, stride));
+        ll_vstore(l, x, strips, ll_add(l, to, ll_mul(l, strip_stride, ll_i(l, s))), NULL);
+    }
+    ll_end(l, &k);
+}
+
+void gemm_pack_strips(Emit *e, V base, V stride, V inner, V row, V strips)
+{
+    Ll *l = e->l;
+    V read = ll_add(l, row, ll_i(l, BLOCK_ROWS - l->tile_rows + l->width));
+
+    If whole = ll_if(l, LLVMBuildICmp(l->b, LLVMIntSLE, read, stride, ""));
+    pack_strips(e, base, stride, inner, row, true, strips);
+    ll_else(l, &whole);
+    pack_strips(e, base, stride, inner, row, false, strips);
+    ll_fi(l, &whole);
 }

@@ -45,4 +45,17 @@ void gemm_pack_transposed(Emit *e, const Transposed *b, V col, V cols, bool whol
 /* Most floats of a panel. */
 int64_t gemm_panel_floats(Emit *e, GfDim inner, unsigned vectors);
 
+/* A strip is tile_rows rows of an operand a that is stored transposed, k-major like a
+ * panel.  Strips are written for BLOCK_ROWS rows at a time (a multiple of every
+ * tile_rows): a line of a then serves several. */
+enum { BLOCK_ROWS = 48 };
+
+/* Write the strips of rows [row, row + BLOCK_ROWS) of a, as far as there are any;
+ * element a[k, i] is at base + k * stride + i, and `stride` is also the number of rows. */
+void gemm_pack_strips(Emit *e, V base, V stride, V inner, V row, V strips);
+
+/* Floats from one strip to the next, and the most of all BLOCK_ROWS rows. */
+V gemm_strip_stride(Emit *e, V inner);
+int64_t gemm_strip_floats(Emit *e, GfDim inner);
+
 #endif

@@ -126,9 +126,16 @@ typedef struct Dropout {
 /* rng points to the op's i32[4], key is its identity; see ir/philox.h. */
 Dropout ll_dropout_open(Ll *l, V rng, V key);
 
-/* Dropout factors (0 or 1/(1-p)): factors[0] of columns [column, column + width)
- * of `row`; factors[1] of the same columns of `second_row` or, where that is
- * `row` itself, of the next `width` columns.  `column` is a multiple of 4. */
-void ll_dropout(Ll *l, const Dropout *d, double p, V row, V second_row, V column, V factors[2]);
+/* A pair of vectors: columns [column, column + width) of `row`, and the same columns of
+ * `second_row` or, where that is `row` itself, the next `width`.  `column` is a multiple of 4. */
+typedef struct DropoutPair {
+    V row, second_row, column;
+} DropoutPair;
+
+/* Dropout factors (0 or 1/(1-p)) of up to 2 pairs, factors[2 i] and [2 i + 1] those of pair
+ * i.  Each pair is a chain of some 40 dependent instructions: two side by side take hardly
+ * longer than one. */
+enum { DROPOUT_PAIRS = 2 };
+void ll_dropout(Ll *l, const Dropout *d, double p, const DropoutPair *pairs, unsigned count, V *factors);
 
 #endif

@@ -1,18 +1,23 @@
 /* tile.c -- kernels around matrix products.
  *
- * A task is a panel of columns and a chunk of rows.  The panel of every
- * product's operand b is packed into the thread's scratch first (or was packed
+ * A task is a few panels of columns and a chunk of rows.  The panels of every
+ * product's operand b are packed into the thread's scratch first (or were packed
  * once, when it is a frozen weight); then, a few rows at a time, every product
  * of the region fills its tile and the epilogue computes the region's outputs
  * from the tiles: bias, gelu, dropout, residual, and the low-rank product of
  * LoRA, which is just a second product of the same region.
  *
- *   for panel, rows:                    task
+ *   for panels, rows:                   task
  *     pack b of each product            unless packed before; see packer_of
- *     for 12 rows:
- *       [compute rows of a]             prologue
- *       tile_p = a_p b_p                for each product p
- *       outputs = epilogue(tiles)
+ *     for 48 rows:                      block
+ *       [compute rows of a, or pack them when they are stored transposed]
+ *       for panel:
+ *         for 12 rows:
+ *           tile_p = a_p b_p            for each product p
+ *           outputs = epilogue(tiles)
+ *
+ * A block of a stays in the second-level cache while the task's panels go by, each
+ * read once from further away for all rows of the block.
  */
 #include "codegen/cpu/gemm.h"
 #include "codegen/cpu/ops.h"
@@ -22,18 +27,23 @@
 const CpuOp cpu_linear = {0};
 const CpuOp cpu_matmul = {0};
 
+enum { PANEL_BYTES = 1 << 20 }; /* of a task's panels, at most */
+
 typedef struct Tiles {
     uint32_t count;
     Product product[MAX_PRODUCTS];
     V tile[MAX_PRODUCTS];   /* [tile_rows][panel] */
+    V panels[MAX_PRODUCTS]; /* scratch for the task's panels of b, or NULL */
     V panel[MAX_PRODUCTS];  /* packed b */
     V a_rows[MAX_PRODUCTS]; /* scratch for computed rows of a, or NULL */
+    V strips[MAX_PRODUCTS]; /* scratch for packed rows of a, or NULL */
     V packed[MAX_PRODUCTS]; /* memory of panels packed before for `packer`, or NULL */
     const GfNode *packer[MAX_PRODUCTS];
     unsigned vectors;
-    bool whole;  /* every panel has all of its columns */
-    V row;       /* of the tile (relative), while the epilogue runs */
-    V panel_col; /* first column of the panel */
+    int64_t group; /* panels a task */
+    bool whole;    /* every panel has all of its columns */
+    V row;         /* of the tile (relative), while the epilogue runs */
+    V panel_col;   /* first column of the panel */
     bool in_epilogue;
 } Tiles;
 
@@ -145,9 +155,12 @@ static void reserve(Emit *e, Tiles *t)
         t->tile[i] = emit_scratch(e, rows * panel * 4);
         t->packer[i] = packer_of(p->node);
         t->packed[i] = t->packer[i] ? e->bases[extra++] : NULL;
-        t->panel[i] = t->packer[i] == p->node ? NULL : emit_scratch(e, gemm_panel_floats(e, p->inner, t->vectors) * 4);
-        t->a_rows[i] =
-            e->inside[p->a->node->id] ? emit_scratch(e, rows * (emit_dim_max(e, p->inner) + e->l->width) * 4) : NULL;
+        t->panels[i] =
+            t->packer[i] == p->node ? NULL : emit_scratch(e, t->group * gemm_panel_floats(e, p->inner, t->vectors) * 4);
+        t->a_rows[i] = e->inside[p->a->node->id]
+                           ? emit_scratch(e, (BLOCK_ROWS * emit_dim_max(e, p->inner) + e->l->width) * 4)
+                           : NULL;
+        t->strips[i] = p->a_transposed && !t->a_rows[i] ? emit_scratch(e, gemm_strip_floats(e, p->inner) * 4) : NULL;
     }
 }
 
@@ -199,15 +212,37 @@ static void repack_panel(Emit *e, Tiles *t, uint32_t i, V col)
         repack_rows(e, t, i, ll_i(l, inner / width), inner % width, col);
 }
 
-static V find_panel(Emit *e, Tiles *t, uint32_t i, V index, V col)
+/* Panel `in_group` of the task, which is panel `index` of all. */
+static void find_panels(Emit *e, Tiles *t, V index, V in_group)
 {
-    if (t->packer[i] == t->product[i].node)
-        return ll_at(e->l, e->l->f32, t->packed[i], ll_mul(e->l, index, panel_stride(e, &t->product[i], t->vectors)));
-    if (t->packer[i])
-        repack_panel(e, t, i, col);
-    else
-        pack_panel(e, &t->product[i], col, t->whole, t->vectors, t->panel[i]);
-    return t->panel[i];
+    Ll *l = e->l;
+
+    t->panel_col = ll_mul(l, index, ll_i(l, (int64_t)t->vectors * l->width));
+    for (uint32_t i = 0; i < t->count; i++) {
+        V base = t->panels[i] ? t->panels[i] : t->packed[i];
+        V number = t->panels[i] ? in_group : index;
+        t->panel[i] = ll_at(l, l->f32, base, ll_mul(l, number, panel_stride(e, &t->product[i], t->vectors)));
+    }
+}
+
+static void pack_panels(Emit *e, Tiles *t, V first, V count)
+{
+    Ll *l = e->l;
+    bool any = false;
+
+    for (uint32_t i = 0; i < t->count; i++)
+        any |= t->panels[i] != NULL;
+    if (!any)
+        return;
+    Loop p = ll_for(l, ll_i(l, 0), count, 1);
+    find_panels(e, t, ll_add(l, first, p.i), p.i);
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (t->panels[i] && t->packer[i])
+            repack_panel(e, t, i, t->panel_col);
+        else if (t->panels[i])
+            pack_panel(e, &t->product[i], t->panel_col, t->whole, t->vectors, t->panel[i]);
+    }
+    ll_end(l, &p);
 }
 
 /* ---- rows of a --------------------------------------------------------------------------- */
@@ -242,71 +277,145 @@ static Stride stride_of(Emit *e, GfDim dim)
     return (Stride){dim.symbol == GF_CONSTANT ? dim.size : -1, emit_dim(e, dim)};
 }
 
-static void fill_tile(Emit *e, Tiles *t, uint32_t i, V row, V count)
+/* What the rows [row, row + count) read of a, for all panels. */
+static void prepare_block(Emit *e, Tiles *t, V row, V count)
+{
+    for (uint32_t i = 0; i < t->count; i++) {
+        const Product *p = &t->product[i];
+        if (t->a_rows[i])
+            compute_rows(e, p, row, count, t->a_rows[i]);
+        if (t->strips[i])
+            gemm_pack_strips(e, emit_base(e, p->a), emit_dim(e, p->rows), emit_dim(e, p->inner), row, t->strips[i]);
+    }
+}
+
+/* Rows [row, row + count), which begin `in_block` rows into their block. */
+static void fill_tile(Emit *e, Tiles *t, uint32_t i, V row, V in_block, V count)
 {
     Ll *l = e->l;
     Product *p = &t->product[i];
-    Stride one = {1, NULL}, row_stride = one, k_stride = one;
-    V a;
+    V inner = emit_dim(e, p->inner), a;
+    Stride row_stride = stride_of(e, p->inner), k_stride = {1, NULL};
 
-    if (t->a_rows[i]) {
-        compute_rows(e, p, row, count, t->a_rows[i]);
-        a = t->a_rows[i];
-        row_stride = stride_of(e, p->inner);
-    } else if (p->a_transposed) {
-        a = ll_at(l, l->f32, emit_base(e, p->a), row);
-        k_stride = stride_of(e, p->rows);
+    if (t->strips[i]) {
+        row_stride = (Stride){1, NULL};
+        k_stride = (Stride){l->tile_rows, NULL};
+        V strip = ll_sdiv(l, in_block, ll_i(l, l->tile_rows));
+        a = ll_at(l, l->f32, t->strips[i], ll_mul(l, strip, gemm_strip_stride(e, inner)));
+    } else if (t->a_rows[i]) {
+        a = ll_at(l, l->f32, t->a_rows[i], ll_mul(l, in_block, inner));
     } else {
-        row_stride = stride_of(e, p->inner);
-        a = ll_at(l, l->f32, emit_base(e, p->a), ll_mul(l, row, row_stride.value));
+        a = ll_at(l, l->f32, emit_base(e, p->a), ll_mul(l, row, inner));
     }
-    gemm_tile(e, t->vectors, count, emit_dim(e, p->inner), a, row_stride, k_stride, t->panel[i], t->tile[i]);
+    gemm_tile(e, t->vectors, count, inner, a, row_stride, k_stride, t->panel[i], t->tile[i]);
 }
 
 /* ---- the kernel ---------------------------------------------------------------------------- */
 
-static void epilogue(Emit *e, Tiles *t, V row, V count, V cols)
+/* Outputs of the rows [i, i + rows) of the tile, which begins at `first`. */
+static void epilogue_rows(Emit *e, Tiles *t, V first, V i, unsigned rows, V cols)
 {
     Ll *l = e->l;
-    Loop i = ll_for(l, ll_i(l, 0), count, 1);
-    V r = ll_add(l, row, i.i);
+    Point points[POINT_GROUP];
+    V in_tile[POINT_GROUP];
+    unsigned count = 0;
 
-    t->row = i.i;
-    t->in_epilogue = true;
-    for (unsigned v = 0; v < t->vectors; v++) {
-        V col = ll_add(l, t->panel_col, ll_i(l, (int64_t)v * l->width));
-        Point p = {r, col, t->whole ? NULL : ll_mask_below(l, col, cols), emit_part(v, t->vectors)};
+    for (unsigned k = 0; k < rows; k++) {
+        V row = ll_add(l, i, ll_i(l, k));
+        for (unsigned v = 0; v < t->vectors; v++) {
+            V col = ll_add(l, t->panel_col, ll_i(l, (int64_t)v * l->width));
+            in_tile[count] = row;
+            points[count++] = (Point){
+                .row = ll_add(l, first, row), .col = col, .mask = t->whole ? NULL : ll_mask_below(l, col, cols)};
+        }
+    }
+    emit_group(points, t->vectors == 2 ? count : 1);
+    for (unsigned k = 0; k < count; k++) {
+        Point p = points[k];
+        t->row = in_tile[k];
         emit_fresh(e);
         for (uint32_t o = 0; o < e->r->output_count; o++) {
             V value = emit_value(e, e->r->outputs[o], p);
-            ll_vstore(l, value, emit_base(e, e->r->outputs[o]), ll_add(l, ll_mul(l, r, cols), col), p.mask);
+            ll_vstore(l, value, emit_base(e, e->r->outputs[o]), ll_add(l, ll_mul(l, p.row, cols), p.col), p.mask);
         }
     }
-    t->in_epilogue = false;
-    ll_end(l, &i);
 }
 
-static void emit_task(Emit *e, Tiles *t, V panel_index, V from, V to)
+/* A row at a time; two where elements are drawn. */
+static void epilogue(Emit *e, Tiles *t, V row, V count, V cols)
 {
     Ll *l = e->l;
-    V cols = emit_dim(e, e->r->cols);
+    V done = ll_i(l, 0);
 
-    t->panel_col = ll_mul(l, panel_index, ll_i(l, (int64_t)t->vectors * l->width));
-    for (uint32_t i = 0; i < t->count; i++)
-        t->panel[i] = find_panel(e, t, i, panel_index, t->panel_col);
+    t->in_epilogue = true;
+    for (unsigned rows = emit_draws(e) ? 2 : 1; rows > 0; rows--) {
+        V end = ll_sub(l, count, ll_srem(l, count, ll_i(l, rows)));
+        Loop i = ll_for(l, done, end, rows);
+        epilogue_rows(e, t, row, i.i, rows, cols);
+        ll_end(l, &i);
+        done = end;
+    }
+    t->in_epilogue = false;
+}
+
+/* Rows [from, to) of the panels [first, first + panels). */
+static void emit_block(Emit *e, Tiles *t, V from, V to, V first, V panels)
+{
+    Ll *l = e->l;
+
+    prepare_block(e, t, from, ll_sub(l, to, from));
+    Loop p = ll_for(l, ll_i(l, 0), panels, 1);
+    find_panels(e, t, ll_add(l, first, p.i), p.i);
     Loop row = ll_for(l, from, to, l->tile_rows);
     V count = ll_min(l, ll_sub(l, to, row.i), ll_i(l, l->tile_rows));
     for (uint32_t i = 0; i < t->count; i++)
-        fill_tile(e, t, i, row.i, count);
-    epilogue(e, t, row.i, count, cols);
+        fill_tile(e, t, i, row.i, ll_sub(l, row.i, from), count);
+    epilogue(e, t, row.i, count, emit_dim(e, e->r->cols));
     ll_end(l, &row);
+    ll_end(l, &p);
 }
 
-/* Rows a task takes: all when there are panels enough to go round. */
-static int64_t rows_a_task(Emit *e, int64_t panels)
+static void emit_task(Emit *e, Tiles *t, V group, V from, V to)
 {
-    int64_t rows = panels >= 16 ? INT32_MAX : panels >= 8 ? 384 : panels >= 4 ? 192 : 96;
-    return rows == INT32_MAX ? rows : (rows + e->l->tile_rows - 1) / e->l->tile_rows * e->l->tile_rows;
+    Ll *l = e->l;
+    V all = ll_ceil_div(l, emit_dim(e, e->r->cols), ll_i(l, (int64_t)t->vectors * l->width));
+    V first = ll_mul(l, group, ll_i(l, t->group)), panels = ll_min(l, ll_i(l, t->group), ll_sub(l, all, first));
+
+    pack_panels(e, t, first, panels);
+    Loop block = ll_for(l, from, to, BLOCK_ROWS);
+    emit_block(e, t, block.i, ll_min(l, to, ll_add(l, block.i, ll_i(l, BLOCK_ROWS))), first, panels);
+    ll_end(l, &block);
+}
+
+static int64_t up_to(int64_t value, int64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+/* Packing rows of a costs reads far apart, so many panels share them: a quarter of all,
+ * as far as their scratch allows.  Where a is read as it lies, a panel at a time is best:
+ * its rows come in order, and the panel stays near. */
+static int64_t panels_a_task(Emit *e, const Tiles *t, int64_t panels)
+{
+    int64_t bytes = 0;
+    bool strips = false;
+
+    for (uint32_t i = 0; i < t->count; i++) {
+        bytes += gemm_panel_floats(e, t->product[i].inner, t->vectors) * 4;
+        strips |= t->product[i].a_transposed;
+    }
+    int64_t fit = PANEL_BYTES / bytes, group = strips ? (panels + 3) / 4 : 1;
+    return fit < 1 ? 1 : group < fit ? group : fit;
+}
+
+/* Rows a task takes, so that there are tasks to go round. */
+static int64_t rows_a_task(Emit *e, const Tiles *t, int64_t panels)
+{
+    int64_t quarter = up_to(emit_dim_max(e, e->r->rows) / 4, BLOCK_ROWS);
+
+    if (t->group > 1)
+        return quarter < 2 * BLOCK_ROWS ? 2 * BLOCK_ROWS : quarter < 8 * BLOCK_ROWS ? quarter : 8 * BLOCK_ROWS;
+    return panels >= 16 ? INT32_MAX : (panels >= 8 ? 8 : panels >= 4 ? 4 : 2) * BLOCK_ROWS;
 }
 
 GfStatus cpu_emit_tile(Emit *e, const char *name)
@@ -318,7 +427,9 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     GF_TRY(emit_begin(e, name, cpu_tile_packs(e->r).count));
     GfDim cols = e->r->cols;
     t.vectors = gemm_panel_vectors(l, cols);
-    int64_t panel = (int64_t)t.vectors * l->width, rows = rows_a_task(e, (emit_dim_max(e, cols) + panel - 1) / panel);
+    int64_t panel = (int64_t)t.vectors * l->width, panels = (emit_dim_max(e, cols) + panel - 1) / panel;
+    t.group = panels_a_task(e, &t, panels);
+    int64_t rows = rows_a_task(e, &t, panels);
     t.whole = cols.symbol == GF_CONSTANT && cols.size % panel == 0;
     e->self = &t;
     e->source = tile_source;
@@ -330,7 +441,7 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     emit_task(e, &t, ll_sdiv(l, task.i, chunks), from, ll_min(l, ll_add(l, from, ll_i(l, rows)), all));
     ll_end(l, &task);
     LLVMBuildRetVoid(l->b);
-    e->work = (GfWork){.dim = {cols, e->r->rows}, .unit = {panel, rows}};
+    e->work = (GfWork){.dim = {cols, e->r->rows}, .unit = {panel * t.group, rows}};
     return GF_OK;
 }
 
