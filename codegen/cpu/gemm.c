@@ -170,39 +170,28 @@ void gemm_tile(Emit *e, unsigned vectors, V count, V inner, V a, Stride row, Str
 
 /* ---- packing ------------------------------------------------------------------------ */
 
-/* Rows [k, k + rows) of the panel. */
-static void pack_points(Emit *e, const GfValue *b, V k, unsigned rows, V col, V cols, bool whole, unsigned vectors,
-                        V panel)
-{
-    Ll *l = e->l;
-    Point points[POINT_GROUP];
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < rows * vectors; i++) {
-        V at = ll_add(l, col, ll_i(l, (int64_t)(i % vectors) * l->width));
-        points[count++] = (Point){
-            .row = ll_add(l, k, ll_i(l, i / vectors)), .col = at, .mask = whole ? NULL : ll_mask_below(l, at, cols)};
-    }
-    emit_group(points, vectors == 2 ? count : 1);
-    for (unsigned i = 0; i < count; i++) {
-        V at = ll_add(l, ll_mul(l, k, ll_i(l, vectors)), ll_i(l, i));
-        emit_fresh(e);
-        ll_vstore(l, emit_value(e, b, points[i]), panel, ll_mul(l, at, ll_i(l, l->width)), NULL);
-    }
-}
-
+/* A row at a time; two where elements are drawn, the last of an odd number twice: the
+ * panel has room for it. */
 void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whole, unsigned vectors, V panel)
 {
     Ll *l = e->l;
-    V done = ll_i(l, 0);
+    unsigned rows = emit_draws(e) ? 2 : 1, count = rows * vectors;
+    Loop k = ll_for(l, ll_i(l, 0), inner, rows);
+    V next = ll_min(l, ll_add(l, k.i, ll_i(l, 1)), ll_sub(l, inner, ll_i(l, 1)));
+    Point points[POINT_GROUP];
 
-    for (unsigned rows = emit_draws(e) ? 2 : 1; rows > 0; rows--) {
-        V end = ll_sub(l, inner, ll_srem(l, inner, ll_i(l, rows)));
-        Loop k = ll_for(l, done, end, rows);
-        pack_points(e, b, k.i, rows, col, cols, whole, vectors, panel);
-        ll_end(l, &k);
-        done = end;
+    for (unsigned i = 0; i < count; i++) {
+        V at = ll_add(l, col, ll_i(l, (int64_t)(i % vectors) * l->width));
+        V mask = whole ? NULL : ll_mask_below(l, at, cols);
+        points[i] = (Point){.row = i < vectors ? k.i : next, .col = at, .mask = mask};
     }
+    emit_group(points, vectors == 2 ? count : 1);
+    for (unsigned i = 0; i < count; i++) {
+        V at = ll_add(l, ll_mul(l, k.i, ll_i(l, vectors)), ll_i(l, i));
+        emit_fresh(e);
+        ll_vstore(l, emit_value(e, b, points[i]), panel, ll_mul(l, at, ll_i(l, l->width)), NULL);
+    }
+    ll_end(l, &k);
 }
 
 /* One block of width x width: rows col.. of b[j,k] become columns of the panel. */

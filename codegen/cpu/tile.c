@@ -312,49 +312,47 @@ static void fill_tile(Emit *e, Tiles *t, uint32_t i, V row, V in_block, V count)
 
 /* ---- the kernel ---------------------------------------------------------------------------- */
 
-/* Outputs of the rows [i, i + rows) of the tile, which begins at `first`. */
-static void epilogue_rows(Emit *e, Tiles *t, V first, V i, unsigned rows, V cols)
+/* The outputs at some points of the tile, which stand in its rows `in_tile`.  All are
+ * computed before any is stored: a row may be there twice, and an output may take over the
+ * memory of an input. */
+static void epilogue_points(Emit *e, Tiles *t, const Point *points, const V *in_tile, unsigned count, V cols)
 {
     Ll *l = e->l;
-    Point points[POINT_GROUP];
-    V in_tile[POINT_GROUP];
-    unsigned count = 0;
+    uint32_t outputs = e->r->output_count;
+    V *values = GF_NEW_ARRAY(e->arena, V, (size_t)count * outputs);
 
-    for (unsigned k = 0; k < rows; k++) {
-        V row = ll_add(l, i, ll_i(l, k));
-        for (unsigned v = 0; v < t->vectors; v++) {
-            V col = ll_add(l, t->panel_col, ll_i(l, (int64_t)v * l->width));
-            in_tile[count] = row;
-            points[count++] = (Point){
-                .row = ll_add(l, first, row), .col = col, .mask = t->whole ? NULL : ll_mask_below(l, col, cols)};
-        }
+    for (unsigned i = 0; values && i < count * outputs; i++) {
+        if (i % outputs == 0)
+            emit_fresh(e);
+        t->row = in_tile[i / outputs];
+        values[i] = emit_value(e, e->r->outputs[i % outputs], points[i / outputs]);
     }
-    emit_group(points, t->vectors == 2 ? count : 1);
-    for (unsigned k = 0; k < count; k++) {
-        Point p = points[k];
-        t->row = in_tile[k];
-        emit_fresh(e);
-        for (uint32_t o = 0; o < e->r->output_count; o++) {
-            V value = emit_value(e, e->r->outputs[o], p);
-            ll_vstore(l, value, emit_base(e, e->r->outputs[o]), ll_add(l, ll_mul(l, p.row, cols), p.col), p.mask);
-        }
+    for (unsigned i = 0; values && i < count * outputs; i++) {
+        Point p = points[i / outputs];
+        V at = ll_add(l, ll_mul(l, p.row, cols), p.col);
+        ll_vstore(l, values[i], emit_base(e, e->r->outputs[i % outputs]), at, p.mask);
     }
 }
 
-/* A row at a time; two where elements are drawn. */
+/* A row at a time; two where elements are drawn, the last of an odd number twice. */
 static void epilogue(Emit *e, Tiles *t, V row, V count, V cols)
 {
     Ll *l = e->l;
-    V done = ll_i(l, 0);
+    unsigned rows = emit_draws(e) ? 2 : 1, points_count = rows * t->vectors;
+    Point points[POINT_GROUP];
+    V in_tile[POINT_GROUP];
 
     t->in_epilogue = true;
-    for (unsigned rows = emit_draws(e) ? 2 : 1; rows > 0; rows--) {
-        V end = ll_sub(l, count, ll_srem(l, count, ll_i(l, rows)));
-        Loop i = ll_for(l, done, end, rows);
-        epilogue_rows(e, t, row, i.i, rows, cols);
-        ll_end(l, &i);
-        done = end;
+    Loop i = ll_for(l, ll_i(l, 0), count, rows);
+    for (unsigned k = 0; k < points_count; k++) {
+        V col = ll_add(l, t->panel_col, ll_i(l, (int64_t)(k % t->vectors) * l->width));
+        V mask = t->whole ? NULL : ll_mask_below(l, col, cols);
+        in_tile[k] = k < t->vectors ? i.i : ll_min(l, ll_add(l, i.i, ll_i(l, 1)), ll_sub(l, count, ll_i(l, 1)));
+        points[k] = (Point){.row = ll_add(l, row, in_tile[k]), .col = col, .mask = mask};
     }
+    emit_group(points, t->vectors == 2 ? points_count : 1);
+    epilogue_points(e, t, points, in_tile, points_count, cols);
+    ll_end(l, &i);
     t->in_epilogue = false;
 }
 
@@ -442,7 +440,7 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     ll_end(l, &task);
     LLVMBuildRetVoid(l->b);
     e->work = (GfWork){.dim = {cols, e->r->rows}, .unit = {panel * t.group, rows}};
-    return GF_OK;
+    return e->arena->failed ? gf_fail_memory(e->diags) : GF_OK;
 }
 
 /* ---- packing once ---------------------------------------------------------------------------- */
