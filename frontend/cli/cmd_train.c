@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const GfOptionSpec option_list[] = {
@@ -98,12 +99,25 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
 
 /* ---- the files of --losses and --log-json ---- */
 
+/* Before anything is begun, so that a wrong path costs nothing; what the file holds stays
+ * until there is something to write. */
 static GfStatus open_log(const char *path, FILE **out, GfDiags *diags)
 {
     if (!path)
         return GF_OK;
-    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "a");
     if (*out)
+        return GF_OK;
+    return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be written: %s", strerror(errno));
+}
+
+static GfStatus empty_log(const char *path, FILE *file, GfDiags *diags)
+{
+    struct stat about;
+
+    if (!file || file == stdout || (fstat(fileno(file), &about) == 0 && !S_ISREG(about.st_mode)))
+        return GF_OK;
+    if (ftruncate(fileno(file), 0) == 0)
         return GF_OK;
     return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be written: %s", strerror(errno));
 }
@@ -119,7 +133,22 @@ static GfStatus close_log(const char *path, FILE *file, GfStatus status, GfDiags
     return status;
 }
 
-static GfStatus train_logged(const GfOptions *o, GfTrainView *view, GfSession *session, GfDiags *diags)
+static GfStatus train_session(const GfOptions *o, GfTrainView *view, const GfSessionOptions *options, GfDiags *diags)
+{
+    GfSession session;
+
+    GF_TRY(gf_session_open(&session, view->job, options, diags));
+    GfStatus status = empty_log(gf_options_value(o, "losses"), view->losses, diags);
+    if (status == GF_OK)
+        status = empty_log(gf_options_value(o, "log-json"), view->log.out, diags);
+    if (status == GF_OK)
+        status = train_all(view, &session, diags);
+    gf_progress_clear(&view->progress);
+    gf_session_close(&session);
+    return status;
+}
+
+static GfStatus train_logged(const GfOptions *o, GfTrainView *view, const GfSessionOptions *options, GfDiags *diags)
 {
     const char *losses = gf_options_value(o, "losses"), *log = gf_options_value(o, "log-json");
 
@@ -127,8 +156,7 @@ static GfStatus train_logged(const GfOptions *o, GfTrainView *view, GfSession *s
     if (status == GF_OK)
         status = open_log(log, &view->log.out, diags);
     if (status == GF_OK)
-        status = train_all(view, session, diags);
-    gf_progress_clear(&view->progress);
+        status = train_session(o, view, options, diags);
     status = close_log(losses, view->losses, status, diags);
     return close_log(log, view->log.out, status, diags);
 }
@@ -164,12 +192,8 @@ static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionO
                         .dry_run = options->dry_run,
                         .out = taken ? stderr : stdout,
                         .progress = {.out = terminal ? stdout : NULL}};
-    GfSession session;
 
-    GF_TRY(gf_session_open(&session, job, options, diags));
-    GfStatus status = train_logged(o, &view, &session, diags);
-    gf_session_close(&session);
-    return status;
+    return train_logged(o, &view, options, diags);
 }
 
 /* The job of options->file, or, where that is NULL, of JSON. */

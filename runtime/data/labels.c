@@ -193,22 +193,55 @@ typedef struct Settle {
     GfLabelIndex index;
 } Settle;
 
-/* All labels are numbers, and some are not whole. */
-static bool are_fractions(const Settle *s)
+/* What the labels of the training data look like. */
+typedef struct Survey {
+    size_t items, numbers;
+    bool fraction;       /* a number that is not whole */
+    const GfCell *stray; /* the first cell with something else than numbers, or NULL */
+} Survey;
+
+static Survey survey_labels(const Settle *s)
 {
-    bool fraction = false;
+    Survey v = {0};
     GfCell item;
 
     for (size_t i = 0; i < s->train->count; i++) {
+        const GfCell *cell = &s->train->rows[i].cells[GF_TABLE_LABEL];
         size_t at = 0;
-        while (gf_cell_next(&s->train->rows[i].cells[GF_TABLE_LABEL], s->separator, &at, &item)) {
+        for (; gf_cell_next(cell, s->separator, &at, &item); v.items++) {
             double number;
-            if (!read_number(item.text, item.length, &number))
-                return false;
-            fraction = fraction || memchr(item.text, '.', item.length) || number != floor(number);
+            if (!read_number(item.text, item.length, &number)) {
+                v.stray = v.stray ? v.stray : cell;
+                continue;
+            }
+            v.numbers++;
+            v.fraction = v.fraction || memchr(item.text, '.', item.length) || number != floor(number);
         }
     }
-    return fraction;
+    return v;
+}
+
+/* All labels are numbers, and some are not whole. */
+static bool are_fractions(const Settle *s)
+{
+    Survey v = survey_labels(s);
+    return v.fraction && v.numbers == v.items;
+}
+
+/* A few labels that are no numbers among many that are: were they taken for the names of
+ * classes, every number would become one. */
+static GfStatus check_strays(const Settle *s)
+{
+    Survey v = survey_labels(s);
+
+    if (!v.stray || !v.fraction || v.numbers < v.items - v.items / 10)
+        return GF_OK;
+    int shown = v.stray->length < NUMBER_MAX ? (int)v.stray->length : NUMBER_MAX;
+    gf_fail(s->diags, gf_table_loc(s->train, v.stray), GF_ERR_LABEL, "the label '%.*s' is no number, as %zu of %zu are",
+            shown, v.stray->text, v.numbers, v.items);
+    gf_note(s->diags, "a regression needs a number in each row; where these are names of classes, "
+                      "\"problem_type\": \"single_label_classification\" says so");
+    return GF_ERR_LABEL;
 }
 
 static GfProblem derive(const Settle *s)
@@ -316,6 +349,8 @@ static GfStatus settle(Settle *s)
 {
     GfLabels *labels = s->labels;
 
+    if (labels->problem == GF_PROBLEM_DERIVED && labels->count == 0)
+        GF_TRY(check_strays(s));
     labels->problem = derive(s);
     if (labels->count == 0)
         GF_TRY(labels->problem == GF_PROBLEM_REGRESSION ? name_values(s) : name_classes(s));

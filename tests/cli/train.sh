@@ -86,5 +86,11 @@ grep '"event": "save".*"step": 2, "folder": "[^"]*/classifier/checkpoint-2"' "$f
 expect 0 out "variant     trainable" --set variants=classifier --log-json "$folder/log" --set training.report_to=tensorboard
 [ "$(wc -l <"$folder/log")" -eq 7 ] || { echo "--log-json FILE: not 7 lines"; failed=1; }
 ls "$folder"/results/classifier/runs/*/events.out.tfevents.* >/dev/null || failed=1
+expect 1 err "/log: error GF0002: cannot be written" --set "training.output_dir=$folder/none" --log-json "$folder/no/log"
+[ ! -e "$folder/none" ] || { echo "a wrong --log-json claimed the folder of results"; failed=1; }
+lines=$(wc -l <"$folder/log")
+"$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --set variants=classifier \
+    --log-json "$folder/log" >/dev/null 2>&1 && { echo "a finished run was begun again"; failed=1; }
+[ "$(wc -l <"$folder/log")" -eq "$lines" ] || { echo "a refused run emptied the file of --log-json"; failed=1; }
 expect 1 err "/dev/full: error GF0002: could not be written whole" --set variants=classifier --log-json /dev/full
 exit $failed

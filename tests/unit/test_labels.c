@@ -254,6 +254,27 @@ static void fractions_are_values(void **state)
     assert_int_equal(make(f, "d.csv", "text,label\na,0x1p3\n"), GF_ERR_DATA);
 }
 
+static void a_stray_name_among_numbers_is_an_error(void **state)
+{
+    Fixture *f = *state;
+    GfText text = {.arena = &f->arena};
+
+    gf_text_add(&text, "text,label\n");
+    for (int i = 0; i < 9; i++)
+        gf_text_add(&text, "a,%d.5\n", i);
+    gf_text_add(&text, "a,n/a\n");
+    assert_int_equal(make(f, "d.csv", gf_text_str(&text)), GF_ERR_LABEL);
+    assert_int_equal(f->diags.first->loc.line, 11);
+    assert_non_null(strstr(f->diags.first->message, "'n/a' is no number, as 9 of 10 are"));
+
+    /* Two of eleven are names that someone meant. */
+    gf_text_add(&text, "a,none\n");
+    f->options.labels = (GfLabels){0};
+    make_well(f, "d.csv", gf_text_str(&text));
+    assert_int_equal(f->data.problem, GF_PROBLEM_SINGLE_LABEL);
+    assert_int_equal(f->options.labels.count, 11);
+}
+
 static void several_values_are_read(void **state)
 {
     static const float targets[] = {1, 2.5f, -1, 0};
@@ -390,6 +411,7 @@ int main(void)
         TEST(too_many_classes_are_refused),
         TEST(lists_are_several_labels),
         TEST(fractions_are_values),
+        TEST(a_stray_name_among_numbers_is_an_error),
         TEST(several_values_are_read),
         TEST(pairs_have_two_types),
         TEST(pairs_need_room_for_three_tokens),
