@@ -7,8 +7,11 @@
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/module.h"
 #include "codegen/cpu_level.h"
+#include "codegen/lower.h"
 
 #include <string.h>
+
+enum { FLAT_TASK = 16384 }; /* elements a task of a kernel that does not know its sizes */
 
 /* A program under construction. */
 typedef struct Lowering {
@@ -47,20 +50,6 @@ static GfStatus emit_region(Emit *e, const char *name)
         return cpu_emit_opaque(e, name);
     }
     return GF_ERR_COMPILE;
-}
-
-/* "k7_linear_gelu": the number and the ops, each once, that a profile shows. */
-static const char *kernel_name(Lowering *w, const GfRegion *r)
-{
-    GfText name = {.arena = &w->program->arena};
-
-    gf_text_add(&name, "k%u", w->program->kernel_count);
-    for (uint32_t i = 0; i < r->node_count && name.length < 56; i++) {
-        const char *text = gf_op_text(r->nodes[i]->op);
-        if (!strstr(gf_text_str(&name), text))
-            gf_text_add(&name, "_%s", text);
-    }
-    return gf_text_str(&name);
 }
 
 static GfStatus find_kernel(Lowering *w, const char *structure, uint32_t *found)
@@ -121,7 +110,7 @@ static GfStatus region_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
     GF_TRY(find_kernel(w, key, index));
     if (*index != UINT32_MAX)
         return GF_OK;
-    const char *name = kernel_name(w, r);
+    const char *name = gf_kernel_name(&w->program->arena, w->program->kernel_count, r);
     Emit e = new_emit(w, r);
     GF_TRY(emit_region(&e, name));
     return add_kernel(w, name, key, &e, index);
@@ -216,19 +205,6 @@ static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
     return GF_OK;
 }
 
-static GfStatus set_scalars(Lowering *w, const GfRegion *r, GfLaunch *launch)
-{
-    uint32_t more = cpu_is_sized(r) ? SIZED_SCALARS : 0;
-
-    launch->scalars = GF_NEW_ARRAY(&w->program->arena, int64_t, r->random_count + more + 1);
-    if (!launch->scalars)
-        return memory(w);
-    for (uint32_t i = 0; i < r->random_count; i++)
-        launch->scalars[i] = gf_attr_i(r->random[i], "key");
-    launch->scalar_count = r->random_count + more;
-    return more ? cpu_sized_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
-}
-
 static GfStatus lower_region(Lowering *w, const GfRegion *r)
 {
     GfLaunch *launch = &w->program->launches[w->program->launch_count];
@@ -236,7 +212,7 @@ static GfStatus lower_region(Lowering *w, const GfRegion *r)
     GF_TRY(region_kernel(w, r, &launch->kernel));
     launch->work = w->works[launch->kernel];
     GF_TRY(set_buffers(w, r, launch));
-    GF_TRY(set_scalars(w, r, launch));
+    GF_TRY(gf_set_scalars(&w->program->arena, r, FLAT_TASK, "cpu", launch, w->diags));
     w->program->launch_count++;
     return GF_OK;
 }

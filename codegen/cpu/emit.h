@@ -134,12 +134,8 @@ GfStatus cpu_emit_colsum(Emit *e, const char *name);
 GfStatus cpu_emit_opaque(Emit *e, const char *name);
 GfStatus cpu_emit_tile(Emit *e, const char *name);
 
-/* Kernels that do not know their sizes, flat ones and sum_squares.  Launch scalars behind
- * the keys: {symbol or -1, elements a unit of it, elements a task or parts}. */
-enum { SIZED_SCALARS = 3, FLAT_TASK = 16384 };
-bool cpu_is_sized(const GfRegion *r);
-GfStatus cpu_sized_launch(const GfRegion *r, int64_t scalars[SIZED_SCALARS], GfWork *work, GfDiags *diags);
-V emit_sized_elements(Emit *e); /* in all: unit times the symbol's size */
+/* Of a kernel that does not know its sizes (codegen/lower.h): all elements. */
+V emit_sized_elements(Emit *e);
 
 /* tile: weights of products that are packed once.  Operand 1 of product[i] is a
  * frozen parameter, read from panels packed for packer[i], an extra buffer. */

@@ -1,55 +1,9 @@
 /* flat.c -- kernels over all elements of one type, in any order: optimizer
  * updates, scalar arithmetic, sums of gradients.
  *
- * The code does not know the shape: one kernel serves parameters of all sizes.
- * Launch scalars behind the keys: {symbol or -1, elements a unit of it, elements a task}.
+ * The code does not know the shape; see gf_sized_launch in codegen/lower.h.
  */
 #include "codegen/cpu/emit.h"
-
-/* scalars {symbol or -1, elements a unit of it} of a type. */
-static GfStatus set_extent(const GfRegion *r, const GfType *type, int64_t scalars[2], GfDiags *diags)
-{
-    int32_t symbol = GF_CONSTANT;
-    int64_t unit = 1;
-
-    for (uint32_t i = 0; i < type->rank; i++) {
-        GfDim d = type->dims[i];
-        if (d.symbol == GF_CONSTANT)
-            unit *= d.size;
-        else if (symbol == GF_CONSTANT)
-            symbol = d.symbol;
-        else
-            return gf_fail(diags, r->nodes[0]->loc, GF_ERR_COMPILE,
-                           "'%s' over a type with two symbolic dims is not supported by the cpu target",
-                           gf_op_text(r->nodes[0]->op));
-    }
-    scalars[0] = symbol == GF_CONSTANT ? -1 : symbol;
-    scalars[1] = unit;
-    return GF_OK;
-}
-
-bool cpu_is_sized(const GfRegion *r)
-{
-    return r->kind == GF_REGION_FLAT || (r->kind == GF_REGION_OPAQUE && r->nodes[0]->op == GF_OP_SUM_SQUARES);
-}
-
-GfStatus cpu_sized_launch(const GfRegion *r, int64_t scalars[SIZED_SCALARS], GfWork *work, GfDiags *diags)
-{
-    bool flat = r->kind == GF_REGION_FLAT;
-
-    GF_TRY(set_extent(r, flat ? &r->type : &r->inputs[0]->type, scalars, diags));
-    if (!flat) {
-        scalars[2] = gf_attr_i(r->nodes[0], "parts");
-        *work = (GfWork){.dim = {gf_dim_const(scalars[2]), gf_dim_const(1)}, .unit = {1, 1}};
-        return GF_OK;
-    }
-    bool constant = scalars[0] < 0;
-    int64_t unit = scalars[1], units_a_task = constant ? 1 : FLAT_TASK / unit > 0 ? FLAT_TASK / unit : 1;
-    scalars[2] = constant ? FLAT_TASK : units_a_task * unit;
-    *work = (GfWork){.dim = {constant ? gf_dim_const(unit) : gf_dim_symbol((int32_t)scalars[0]), gf_dim_const(1)},
-                     .unit = {constant ? FLAT_TASK : units_a_task, 1}};
-    return GF_OK;
-}
 
 V emit_sized_elements(Emit *e)
 {

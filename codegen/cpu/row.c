@@ -1,31 +1,22 @@
 /* row.c -- kernels that have whole rows at hand: layer norm, softmax, cross
  * entropy, with elementwise values before, between and after.
  *
- * A row is walked in stages.  A reduction reads its operand in stage s and its
- * result is known from stage s + phases on; an elementwise value belongs to the
- * latest stage that one of its operands belongs to, and is computed there once.
- * What a later stage reads again is kept: in its output if it is one, else in
- * the thread's scratch.
- *
- *   layer_norm(add(a, b)):  stage 0  x = a + b, kept; sum x
- *                           stage 1  sum (x - mean)^2
- *                           stage 2  y = (x - mean) rstd g + b
+ * A row is walked in the stages of codegen/lower.h.  What a later stage reads
+ * again is kept: in its output if it is one, else in the thread's scratch.
  */
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/ops.h"
+#include "codegen/lower.h"
 
 #include <string.h>
 
 enum { TASK_ELEMENTS = 8192, MAX_STAGES = 16 };
 
 typedef struct RowPlan {
-    int *level;                /* by node id: stage a node's results belong to */
-    int *first;                /* ROW ops: stage of phase 0 */
-    bool *kept;                /* by node id * 3 + result: read in a later stage */
+    GfRowStages in;
     V *store;                  /* by node id * 3 + result: its row in scratch, or NULL */
     V (*scalars)[ROW_SCALARS]; /* by node id: slots (variables) of row ops */
     int stage;                 /* being written */
-    int stages;
 } RowPlan;
 
 const V *row_scalars(Emit *e, const GfNode *n)
@@ -45,35 +36,12 @@ static bool is_row_scalar(const GfValue *v)
     return row && gf_dim_is(emit_shape(&v->type).cols, 1) && (v->index > 0 || !cpu_op(v->node->op)->element);
 }
 
-static void set_levels(Emit *e, RowPlan *plan)
+static int phases(const GfNode *n)
 {
-    for (uint32_t i = 0; i < e->r->node_count; i++) {
-        const GfNode *n = e->r->nodes[i];
-        int level = 0;
-        for (uint32_t k = 0; k < n->operand_count; k++) {
-            const GfNode *d = n->operands[k].value->node;
-            if (e->inside[d->id] && plan->level[d->id] > level)
-                level = plan->level[d->id];
-        }
-        plan->first[n->id] = level;
-        plan->level[n->id] = is_row_op(n) ? level + cpu_op(n->op)->row->phases : level;
-        if (plan->level[n->id] + 1 > plan->stages)
-            plan->stages = plan->level[n->id] + 1;
-    }
+    return is_row_op(n) ? cpu_op(n->op)->row->phases : 0;
 }
 
-/* A value is kept when a node of a later stage, or a later phase, reads it. */
-static void mark_kept(Emit *e, RowPlan *plan)
-{
-    for (uint32_t i = 0; i < e->r->node_count; i++) {
-        const GfNode *n = e->r->nodes[i];
-        for (uint32_t k = 0; k < n->operand_count; k++) {
-            const GfValue *v = n->operands[k].value;
-            if (e->inside[v->node->id] && !is_row_scalar(v) && plan->level[n->id] > plan->level[v->node->id])
-                plan->kept[v->node->id * 3 + v->index] = true;
-        }
-    }
-}
+static const GfRowOps row_ops = {phases, is_row_scalar};
 
 static V scratch_row(Emit *e)
 {
@@ -86,7 +54,7 @@ static void reserve(Emit *e, RowPlan *plan)
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         GfNode *n = e->r->nodes[i];
         for (uint32_t k = 0; k < n->result_count; k++) {
-            if (plan->kept[n->id * 3 + k] && !emit_is_output(e, &n->results[k]))
+            if (plan->in.kept[n->id * 3 + k] && !emit_is_output(e, &n->results[k]))
                 plan->store[n->id * 3 + k] = scratch_row(e);
         }
         for (int s = 0; is_row_op(n) && s < ROW_SCALARS; s++)
@@ -108,7 +76,7 @@ static V row_source(Emit *e, const GfValue *v, Point p)
             s[i] = ll_get(e->l, plan->scalars[id][i]);
         return ll_splat(e->l, cpu_op(v->node->op)->row->scalar(e, v->node, v->index, s));
     }
-    if (plan->level[id] == plan->stage)
+    if (plan->in.level[id] == plan->stage || v->node->op == GF_OP_CONST)
         return NULL;
     if (plan->store[id * 3 + v->index])
         return ll_vload(e->l, plan->store[id * 3 + v->index], p.col, p.mask);
@@ -138,7 +106,7 @@ static GfStatus open_stage(Emit *e, RowPlan *plan, Stage *stage)
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         GfNode *n = e->r->nodes[i];
         const RowOp *row = cpu_op(n->op)->row;
-        int phase = plan->stage - plan->first[n->id];
+        int phase = plan->stage - plan->in.first[n->id];
         for (int s = 0; row && phase >= 0 && phase < row->phases && s < row->slots[phase]; s++) {
             if (stage->count == MAX_SLOTS)
                 return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "too many reductions in one row kernel");
@@ -146,11 +114,8 @@ static GfStatus open_stage(Emit *e, RowPlan *plan, Stage *stage)
             ll_set(e->l, acc, ll_vf(e->l, row->largest[phase] ? -3.0e38 : 0));
             stage->slots[stage->count++] = (Slot){n, phase, s, row->largest[phase], acc};
         }
-        for (uint32_t k = 0; k < n->result_count; k++) {
-            bool stored = plan->kept[n->id * 3 + k] || emit_is_output(e, &n->results[k]);
-            if (plan->level[n->id] == plan->stage && stored && !is_row_scalar(&n->results[k]))
-                stage->writes = true;
-        }
+        if (plan->in.level[n->id] == plan->stage && gf_row_writes(e->r, &plan->in, &row_ops, n))
+            stage->writes = true;
     }
     return GF_OK;
 }
@@ -169,12 +134,12 @@ static void write_values(Emit *e, RowPlan *plan, Point p)
 {
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         GfNode *n = e->r->nodes[i];
-        if (plan->level[n->id] != plan->stage)
+        if (plan->in.level[n->id] != plan->stage)
             continue;
         for (uint32_t k = 0; k < n->result_count; k++) {
             GfValue *v = &n->results[k];
             bool output = emit_is_output(e, v);
-            if (is_row_scalar(v) || (!output && !plan->kept[n->id * 3 + k]))
+            if (is_row_scalar(v) || (!output && !plan->in.kept[n->id * 3 + k]))
                 continue;
             V value = emit_value(e, v, p);
             if (output)
@@ -234,7 +199,7 @@ static GfStatus emit_row_body(Emit *e, RowPlan *plan, V row)
 {
     Stage stage;
 
-    for (plan->stage = 0; plan->stage < plan->stages; plan->stage++) {
+    for (plan->stage = 0; plan->stage < plan->in.stages; plan->stage++) {
         GF_TRY(open_stage(e, plan, &stage));
         if (stage.count || stage.writes)
             emit_walk(e, row, e->r->cols, stage_point, &stage);
@@ -248,11 +213,8 @@ GfStatus cpu_emit_row(Emit *e, const char *name)
 {
     Ll *l = e->l;
     uint32_t ids = gf_graph_ids(e->g);
-    RowPlan plan = {.stages = 1};
+    RowPlan plan = {0};
 
-    plan.level = GF_NEW_ARRAY(e->arena, int, ids);
-    plan.first = GF_NEW_ARRAY(e->arena, int, ids);
-    plan.kept = GF_NEW_ARRAY(e->arena, bool, (size_t)ids * 3);
     plan.store = GF_NEW_ARRAY(e->arena, V, (size_t)ids * 3);
     plan.scalars = gf_arena_array(e->arena, ids, sizeof *plan.scalars);
     if (e->arena->failed)
@@ -260,8 +222,7 @@ GfStatus cpu_emit_row(Emit *e, const char *name)
     GF_TRY(emit_begin(e, name, 0));
     e->self = &plan;
     e->source = row_source;
-    set_levels(e, &plan);
-    mark_kept(e, &plan);
+    GF_TRY(gf_row_stages(e->r, ids, e->inside, &row_ops, e->arena, &plan.in, e->diags));
     reserve(e, &plan);
     int64_t cols = emit_dim_max(e, e->r->cols), unit = TASK_ELEMENTS / cols > 1 ? TASK_ELEMENTS / cols : 1;
     V from = ll_mul(l, e->begin, ll_i(l, unit));

@@ -8,12 +8,15 @@
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/features.h"
 #include "codegen/cuda/nvrtc.h"
+#include "codegen/lower.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { FLAT_TASK = 4096 }; /* elements a task of a kernel that does not know its sizes */
 
 /* A program under construction. */
 typedef struct Lowering {
@@ -28,20 +31,6 @@ typedef struct Lowering {
 } Lowering;
 
 /* ---- kernels -------------------------------------------------------------------------- */
-
-/* "k7_linear_gelu": the number and the ops, each once, that a profile shows. */
-static const char *kernel_name(Lowering *w, const GfRegion *r)
-{
-    GfText name = {.arena = &w->program->arena};
-
-    gf_text_add(&name, "k%u", w->program->kernel_count);
-    for (uint32_t i = 0; i < r->node_count && name.length < 56; i++) {
-        const char *text = gf_op_text(r->nodes[i]->op);
-        if (!strstr(gf_text_str(&name), text))
-            gf_text_add(&name, "_%s", text);
-    }
-    return gf_text_str(&name);
-}
 
 static const char *source_of(Lowering *w, const char *kernel)
 {
@@ -86,7 +75,7 @@ static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
     CudaEmit *e = &w->frames[p->kernel_count];
     *e = (CudaEmit){.g = w->g, .r = r, .arena = &w->scratch, .diags = w->diags, .out = &text};
     count_together(w, e);
-    e->name = kernel_name(w, r);
+    e->name = gf_kernel_name(&p->arena, p->kernel_count, r);
     e->features = w->features;
     GF_TRY(cuda_emit_region(e));
     *index = p->kernel_count++;
@@ -141,17 +130,6 @@ static GfStatus set_buffers(Lowering *w, const GfRegion *r, const CudaEmit *e, G
     return GF_OK;
 }
 
-static GfStatus set_scalars(Lowering *w, const GfRegion *r, const CudaEmit *e, GfLaunch *launch)
-{
-    launch->scalars = GF_NEW_ARRAY(&w->program->arena, int64_t, r->random_count + e->extra_scalars + 1);
-    if (!launch->scalars)
-        return gf_fail_memory(w->diags);
-    for (uint32_t i = 0; i < r->random_count; i++)
-        launch->scalars[i] = gf_attr_i(r->random[i], "key");
-    launch->scalar_count = r->random_count + e->extra_scalars;
-    return e->extra_scalars ? cuda_sized_launch(r, launch->scalars + r->random_count, &launch->work, w->diags) : GF_OK;
-}
-
 static GfStatus lower_region(Lowering *w, const GfRegion *r)
 {
     GfLaunch *launch = &w->program->launches[w->program->launch_count];
@@ -160,7 +138,7 @@ static GfStatus lower_region(Lowering *w, const GfRegion *r)
     const CudaEmit *e = &w->frames[launch->kernel];
     launch->work = e->work;
     GF_TRY(set_buffers(w, r, e, launch));
-    GF_TRY(set_scalars(w, r, e, launch));
+    GF_TRY(gf_set_scalars(&w->program->arena, r, FLAT_TASK, "cuda", launch, w->diags));
     w->program->launch_count++;
     return GF_OK;
 }

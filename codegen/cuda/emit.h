@@ -124,11 +124,8 @@ GfStatus cuda_emit_row(CudaEmit *e);
 GfStatus cuda_emit_colsum(CudaEmit *e);
 GfStatus cuda_emit_tile(CudaEmit *e);
 
-/* Kernels that do not know their sizes, flat ones and sum_squares: the extra scalars of a
- * launch, {symbol or -1, elements a unit of it, elements a task or parts}, and its work. */
-enum { CUDA_SIZED_SCALARS = 3 };
-GfStatus cuda_sized_launch(const GfRegion *r, int64_t scalars[CUDA_SIZED_SCALARS], GfWork *work, GfDiags *diags);
-void cuda_begin_sized(CudaEmit *e); /* behind cuda_begin: `elements` */
+/* Of a kernel that does not know its sizes (codegen/lower.h), behind cuda_begin: `elements`. */
+void cuda_begin_sized(CudaEmit *e);
 
 /* The text of the kernel for region `r`, in `text`; fills the writer's part of *e.
  * e->g, r, arena, diags, name and out are set. */

@@ -4,6 +4,7 @@
  */
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/ops.h"
+#include "codegen/lower.h"
 
 #include <inttypes.h>
 
@@ -59,7 +60,7 @@ static GfStatus sum_squares_kernel(CudaEmit *e, const GfNode *n)
 {
     e->threads = PART_THREADS;
     e->batched = true;
-    e->extra_scalars = CUDA_SIZED_SCALARS;
+    e->extra_scalars = GF_SIZED_SCALARS;
     GF_TRY(cuda_begin(e));
     cuda_line(e, "if (task >= extra2)");
     cuda_line(e, "    return;");

@@ -1,30 +1,23 @@
 /* row.c -- kernels that have whole rows at hand: layer norm, softmax, cross
  * entropy, with elementwise values before, between and after.
  *
- * A block takes one row.  The row is walked in stages: a reduction reads its
- * operand in stage s and its result is known from stage s + phases on; an
- * elementwise value belongs to the latest stage that one of its operands belongs
- * to.  What a later stage reads again stays in registers (`h_kept[k]`): a thread
- * has the columns threadIdx.x + k * threads in every stage.
- *
- *   layer_norm(add(a, b)):  stage 0  x = a + b, kept; sum x
- *                           stage 1  sum (x - mean)^2
- *                           stage 2  y = (x - mean) rstd g + b
+ * A block takes one row, which is walked in the stages of codegen/lower.h.  What a
+ * later stage reads again stays in registers (`h_kept[k]`): a thread has the columns
+ * threadIdx.x + k * threads in every stage.
  */
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/ops.h"
+#include "codegen/lower.h"
 
 #include <string.h>
 
 enum { COLUMNS_A_THREAD = 4, MAX_THREADS = 1024, MAX_SLOTS = 32 };
 
 typedef struct RowPlan {
-    int *level;                               /* by node id: stage that its results belong to */
-    int *first;                               /* row ops: stage of phase 0 */
-    bool *kept;                               /* by slot: read in a later stage */
+    GfRowStages in;
     const char **store;                       /* by slot: array of the kept value */
     const char *(*scalars)[CUDA_ROW_SCALARS]; /* by node id: variables of row ops */
-    int stage, stages;
+    int stage;
 } RowPlan;
 
 static bool is_row_op(const GfNode *n)
@@ -47,35 +40,12 @@ static bool is_row_scalar(const GfValue *v)
 
 /* ---- planning --------------------------------------------------------------------- */
 
-static void set_levels(CudaEmit *e, RowPlan *plan)
+static int phases(const GfNode *n)
 {
-    for (uint32_t i = 0; i < e->r->node_count; i++) {
-        const GfNode *n = e->r->nodes[i];
-        int level = 0;
-        for (uint32_t k = 0; k < n->operand_count; k++) {
-            const GfNode *d = n->operands[k].value->node;
-            if (e->inside[d->id] && plan->level[d->id] > level)
-                level = plan->level[d->id];
-        }
-        plan->first[n->id] = level;
-        plan->level[n->id] = is_row_op(n) ? level + cuda_op(n->op)->row->phases : level;
-        if (plan->level[n->id] + 1 > plan->stages)
-            plan->stages = plan->level[n->id] + 1;
-    }
+    return is_row_op(n) ? cuda_op(n->op)->row->phases : 0;
 }
 
-static void mark_kept(CudaEmit *e, RowPlan *plan)
-{
-    for (uint32_t i = 0; i < e->r->node_count; i++) {
-        const GfNode *n = e->r->nodes[i];
-        for (uint32_t k = 0; k < n->operand_count; k++) {
-            const GfValue *v = n->operands[k].value;
-            if (e->inside[v->node->id] && v->node->op != GF_OP_CONST && !is_row_scalar(v) &&
-                plan->level[n->id] > plan->level[v->node->id])
-                plan->kept[v->node->id * 3 + v->index] = true;
-        }
-    }
-}
+static const GfRowOps row_ops = {phases, is_row_scalar};
 
 /* Registers for what is kept: of a constant number of columns only. */
 static GfStatus declare_kept(CudaEmit *e, RowPlan *plan, int64_t columns)
@@ -84,7 +54,7 @@ static GfStatus declare_kept(CudaEmit *e, RowPlan *plan, int64_t columns)
         const GfNode *n = e->r->nodes[i];
         for (uint32_t k = 0; k < n->result_count; k++) {
             size_t slot = (size_t)n->id * 3 + k;
-            if (!plan->kept[slot])
+            if (!plan->in.kept[slot])
                 continue;
             if (columns == 0)
                 return gf_fail(e->diags, n->loc, GF_ERR_COMPILE,
@@ -106,7 +76,7 @@ static const char *row_source(CudaEmit *e, const GfValue *v)
         return NULL;
     if (is_row_scalar(v))
         return cuda_op(v->node->op)->row->scalar(e, v->node, v->index, plan->scalars[id]);
-    if (plan->level[id] == plan->stage || !plan->store[id * 3 + v->index])
+    if (plan->in.level[id] == plan->stage || !plan->store[id * 3 + v->index])
         return NULL;
     return cuda_text(e, "%s[k]", plan->store[id * 3 + v->index]);
 }
@@ -132,7 +102,7 @@ static GfStatus open_stage(CudaEmit *e, RowPlan *plan, Stage *stage)
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         const GfNode *n = e->r->nodes[i];
         const CudaRowOp *row = cuda_op(n->op)->row;
-        int phase = plan->stage - plan->first[n->id];
+        int phase = plan->stage - plan->in.first[n->id];
         for (int s = 0; row && phase >= 0 && phase < row->phases && s < row->slots[phase]; s++) {
             if (stage->count == MAX_SLOTS)
                 return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "too many reductions in one row kernel");
@@ -140,11 +110,8 @@ static GfStatus open_stage(CudaEmit *e, RowPlan *plan, Stage *stage)
             cuda_line(e, "float %s = %s;", sum, row->largest[phase] ? "-3.0e38f" : "0.0f");
             stage->slots[stage->count++] = (Slot){n, phase, s, row->largest[phase], sum};
         }
-        for (uint32_t k = 0; k < n->result_count; k++) {
-            bool stored = plan->kept[n->id * 3 + k] || cuda_is_output(e, &n->results[k]);
-            if (plan->level[n->id] == plan->stage && stored && !is_row_scalar(&n->results[k]))
-                stage->writes = true;
-        }
+        if (plan->in.level[n->id] == plan->stage && gf_row_writes(e->r, &plan->in, &row_ops, n))
+            stage->writes = true;
     }
     return GF_OK;
 }
@@ -164,9 +131,9 @@ static void write_values(CudaEmit *e, RowPlan *plan)
 {
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         const GfNode *n = e->r->nodes[i];
-        for (uint32_t k = 0; plan->level[n->id] == plan->stage && k < n->result_count; k++) {
+        for (uint32_t k = 0; plan->in.level[n->id] == plan->stage && k < n->result_count; k++) {
             const GfValue *v = &n->results[k];
-            bool output = cuda_is_output(e, v), kept = plan->kept[n->id * 3 + k];
+            bool output = cuda_is_output(e, v), kept = plan->in.kept[n->id * 3 + k];
             if (is_row_scalar(v) || (!output && !kept))
                 continue;
             const char *value = cuda_value(e, v);
@@ -260,17 +227,12 @@ static GfStatus make_plan(CudaEmit *e, RowPlan *plan)
 {
     uint32_t ids = gf_graph_ids(e->g);
 
-    *plan = (RowPlan){.stages = 1};
-    plan->level = GF_NEW_ARRAY(e->arena, int, ids);
-    plan->first = GF_NEW_ARRAY(e->arena, int, ids);
-    plan->kept = GF_NEW_ARRAY(e->arena, bool, (size_t)ids * 3);
+    *plan = (RowPlan){0};
     plan->store = GF_NEW_ARRAY(e->arena, const char *, (size_t)ids * 3);
     plan->scalars = gf_arena_array(e->arena, ids, sizeof *plan->scalars);
     if (e->arena->failed)
         return gf_fail_memory(e->diags);
-    set_levels(e, plan);
-    mark_kept(e, plan);
-    return GF_OK;
+    return gf_row_stages(e->r, ids, e->inside, &row_ops, e->arena, &plan->in, e->diags);
 }
 
 GfStatus cuda_emit_row(CudaEmit *e)
@@ -290,7 +252,7 @@ GfStatus cuda_emit_row(CudaEmit *e)
     cuda_line(e, "if (row >= %s)", cuda_dim(e, e->r->rows));
     cuda_line(e, "    return;");
     GF_TRY(declare_kept(e, &plan, columns));
-    for (plan.stage = 0; plan.stage < plan.stages; plan.stage++) {
+    for (plan.stage = 0; plan.stage < plan.in.stages; plan.stage++) {
         GF_TRY(open_stage(e, &plan, &stage));
         if (stage.count || stage.writes)
             walk_columns(e, &plan, &stage, columns);
