@@ -188,41 +188,25 @@ static GfStatus bench_session(const GfOptions *o, GfSession *session, GfArena *a
     return arena->failed ? gf_fail_memory(diags) : GF_OK;
 }
 
-static GfStatus bench_job(const GfOptions *o, GfJob *job, GfArena *arena, GfDiags *diags)
+static GfStatus bench_job(const GfOptions *o, const GfJob *job, GfDiags *diags)
 {
     GfSessionOptions options = {.dry_run = true};
-    const char *device = gf_options_value(o, "device");
     GfSession session;
 
     GF_TRY(gf_train_threads(o, &options.threads, diags));
-    if (device)
-        job->device = device;
     GF_TRY(gf_session_open(&session, job, &options, diags));
-    GfStatus status = bench_session(o, &session, arena, diags);
+    GfStatus status = bench_session(o, &session, o->arena, diags);
     gf_session_close(&session);
-    return status;
-}
-
-static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
-{
-    GfSet *sets;
-    size_t count;
-    GfJob job;
-
-    GF_TRY(gf_train_sets(o, arena, &sets, &count, diags));
-    GF_TRY(gf_job_load(&job, o->arguments[0], sets, count, diags));
-    GfStatus status = bench_job(o, &job, arena, diags);
-    gf_job_close(&job);
     return status;
 }
 
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
-    GfArena arena;
+    GfJob job;
 
-    gf_arena_init(&arena, NULL);
-    GfStatus status = run_in(o, &arena, diags);
-    gf_arena_free(&arena);
+    GF_TRY(gf_train_job(o, NULL, &job, diags));
+    GfStatus status = bench_job(o, &job, diags);
+    gf_job_close(&job);
     return status;
 }
 

@@ -510,19 +510,17 @@ static GfStatus compile(Compile *c)
 
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
-    GfArena arena;
     GfLoadedStep step = {0};
     GfPlugins plugins;
+    Compile c = {.o = o, .arena = o->arena, .diags = diags, .step = &step, .plugins = &plugins};
 
-    gf_arena_init(&arena, NULL);
+    c.out.arena = o->arena;
     gf_plugins_init(&plugins, NULL);
-    Compile c = {.o = o, .arena = &arena, .diags = diags, .step = &step, .plugins = &plugins, .out = {.arena = &arena}};
     GfStatus status = compile(&c);
     gf_graph_free(c.forward);
     gf_graph_free(c.model);
     gf_step_close(&step);
     gf_plugins_close(&plugins);
-    gf_arena_free(&arena);
     return status;
 }
 

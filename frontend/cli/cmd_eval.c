@@ -167,15 +167,12 @@ static GfStatus run_eval(Eval *e)
 
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
-    GfArena arena;
-    Eval e = {.options = o, .arena = &arena, .diags = diags};
+    Eval e = {.options = o, .arena = o->arena, .diags = diags};
 
-    gf_arena_init(&arena, NULL);
     GfStatus status = run_eval(&e);
     gf_steps_free(&e.steps);
     gf_run_close(&e.run);
     gf_device_close(&e.device);
-    gf_arena_free(&arena);
     return status;
 }
 

@@ -299,12 +299,7 @@ static GfStatus inspect(const char *path, GfArena *arena, GfDiags *diags)
 
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
-    GfArena arena;
-
-    gf_arena_init(&arena, NULL);
-    GfStatus status = inspect(o->arguments[0], &arena, diags);
-    gf_arena_free(&arena);
-    return status;
+    return inspect(o->arguments[0], o->arena, diags);
 }
 
 int gf_cmd_inspect(int argc, char **argv)

@@ -117,14 +117,11 @@ static GfStatus run_with(const GfOptions *o, GfPlugins *plugins, GfArena *arena,
 
 static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
-    GfArena arena;
     GfPlugins plugins;
 
-    gf_arena_init(&arena, NULL);
     gf_plugins_init(&plugins, NULL);
-    GfStatus status = run_with(o, &plugins, &arena, diags);
+    GfStatus status = run_with(o, &plugins, o->arena, diags);
     gf_plugins_close(&plugins);
-    gf_arena_free(&arena);
     return status;
 }
 

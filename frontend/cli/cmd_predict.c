@@ -57,8 +57,7 @@ typedef struct Predict {
     GfPredictor predictor;
     GfTexts texts;
     GfPredictOutput output;
-    float *logits; /* of a window, in `arena` */
-    GfArena arena;
+    float *logits; /* of a window, in the command's arena */
     size_t answered;
     GfDiags *diags;
 } Predict;
@@ -155,10 +154,11 @@ static GfStatus open_all(Predict *p)
     GF_TRY(open_model(p));
     GF_TRY(choose_format(p, jsonl, &format));
     GF_TRY(gf_texts_open(&p->texts, input, &format, gf_predictor_window(&p->predictor), p->diags));
-    p->logits = GF_NEW_ARRAY(&p->arena, float, p->texts.window * p->predictor.run.labels.count);
+    p->logits = GF_NEW_ARRAY(p->options->arena, float, p->texts.window * p->predictor.run.labels.count);
     if (!p->logits)
         return gf_fail_memory(p->diags);
-    return gf_predict_output_open(&p->output, &p->arena, value_or(p->options, "output", "-"), &p->texts, p->diags);
+    return gf_predict_output_open(&p->output, p->options->arena, value_or(p->options, "output", "-"), &p->texts,
+                                  p->diags);
 }
 
 /* ---- answering ---- */
@@ -213,12 +213,10 @@ static GfStatus run(const GfOptions *o, GfDiags *diags)
     Predict p = {.options = o, .texts = {.stream = {.descriptor = -1}}, .diags = diags};
 
     signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error like any other */
-    gf_arena_init(&p.arena, NULL);
     GfStatus status = predict(&p);
     gf_texts_close(&p.texts);
     gf_predictor_close(&p.predictor);
     gf_device_close(&p.device);
-    gf_arena_free(&p.arena);
     return status;
 }
 

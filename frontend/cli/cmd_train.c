@@ -182,12 +182,11 @@ static GfStatus session_options(const GfOptions *o, GfSessionOptions *out, GfDia
     return GF_OK;
 }
 
-static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionOptions *options, GfArena *arena,
-                          GfDiags *diags)
+static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionOptions *options, GfDiags *diags)
 {
     bool taken = is_stdout(gf_options_value(o, "losses")) || is_stdout(gf_options_value(o, "log-json"));
     bool terminal = !taken && isatty(STDOUT_FILENO) && !job->training.disable_tqdm;
-    GfTrainView view = {.arena = arena,
+    GfTrainView view = {.arena = o->arena,
                         .job = job,
                         .dry_run = options->dry_run,
                         .out = taken ? stderr : stdout,
@@ -196,25 +195,17 @@ static GfStatus train_job(const GfOptions *o, const GfJob *job, const GfSessionO
     return train_logged(o, &view, options, diags);
 }
 
-/* The job of options->file, or, where that is NULL, of JSON. */
-static GfStatus train_with(const GfOptions *o, const GfSessionOptions *options, GfArena *arena, GfDiags *diags)
+static GfStatus train_with(const GfOptions *o, const GfSessionOptions *options, GfDiags *diags)
 {
-    GfSet *sets;
-    size_t count;
     GfJob job;
 
-    GF_TRY(gf_train_sets(o, arena, &sets, &count, diags));
-    GF_TRY(options->file ? gf_job_file_job(options->file, sets, count, &job, diags)
-                         : gf_job_load(&job, o->arguments[0], sets, count, diags));
-    const char *device = gf_options_value(o, "device");
-    if (device)
-        job.device = device;
-    GfStatus status = train_job(o, &job, options, arena, diags);
+    GF_TRY(gf_train_job(o, options->file, &job, diags));
+    GfStatus status = train_job(o, &job, options, diags);
     gf_job_close(&job);
     return status;
 }
 
-static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
+static GfStatus run(const GfOptions *o, GfDiags *diags)
 {
     const char *path = o->arguments[0];
     GfSessionOptions options;
@@ -222,21 +213,11 @@ static GfStatus run_in(const GfOptions *o, GfArena *arena, GfDiags *diags)
 
     GF_TRY(session_options(o, &options, diags));
     if (!gf_job_file_is_meant(path))
-        return train_with(o, &options, arena, diags);
+        return train_with(o, &options, diags);
     GF_TRY(gf_job_file_open(&file, path, diags));
     options.file = &file;
-    GfStatus status = train_with(o, &options, arena, diags);
+    GfStatus status = train_with(o, &options, diags);
     gf_job_file_close(&file);
-    return status;
-}
-
-static GfStatus run(const GfOptions *o, GfDiags *diags)
-{
-    GfArena arena;
-
-    gf_arena_init(&arena, NULL);
-    GfStatus status = run_in(o, &arena, diags);
-    gf_arena_free(&arena);
     return status;
 }
 

@@ -129,6 +129,7 @@ GfStatus gf_options_parse(const GfCommandSpec *spec, int argc, char **argv, GfAr
                           GfDiags *diags)
 {
     *out = (GfOptions){.spec = spec,
+                       .arena = arena,
                        .given = gf_arena_array(arena, (size_t)argc, sizeof *out->given),
                        .arguments = GF_NEW_ARRAY(arena, const char *, (size_t)argc)};
     if (!out->given || !out->arguments)

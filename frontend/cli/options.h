@@ -39,6 +39,7 @@ typedef struct GfCommandSpec {
 /* What was given; strings are argv's. */
 typedef struct GfOptions {
     const GfCommandSpec *spec;
+    GfArena *arena; /* of the command: freed when it is done */
     struct GfOptionGiven {
         const GfOptionSpec *option;
         const char *value; /* "" for options without a value */

@@ -28,3 +28,17 @@ GfStatus gf_train_sets(const GfOptions *options, GfArena *arena, GfSet **sets, s
     *count += switches;
     return GF_OK;
 }
+
+GfStatus gf_train_job(const GfOptions *options, const GfJobFile *file, GfJob *out, GfDiags *diags)
+{
+    const char *device = gf_options_value(options, "device");
+    GfSet *sets;
+    size_t count;
+
+    GF_TRY(gf_train_sets(options, options->arena, &sets, &count, diags));
+    GF_TRY(file ? gf_job_file_job(file, sets, count, out, diags)
+                : gf_job_load(out, options->arguments[0], sets, count, diags));
+    if (device)
+        out->device = device;
+    return GF_OK;
+}

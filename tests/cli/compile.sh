@@ -3,26 +3,7 @@
 #   compile.sh GRAFT SOURCE_DIR
 graft=$1
 models=$2/models
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-failed=0
-
-# expect CODE STREAM TEXT ARGUMENT...: the exit code, and TEXT in `out` or `err`.
-expect() {
-    code=$1 stream=$2 text=$3
-    shift 3
-    "$graft" "$@" >"$folder/out" 2>"$folder/err" </dev/null
-    got=$?
-    if [ $got -ne "$code" ]; then
-        echo "graft $*: exit code $got instead of $code"
-        cat "$folder/err"
-        failed=1
-    elif ! grep -qF -e "$text" "$folder/$stream"; then
-        echo "graft $*: '$text' is not in std$stream:"
-        head -20 "$folder/$stream"
-        failed=1
-    fi
-}
+. "$(dirname "$0")/check.sh"
 
 bert=$models/bert.json
 lora=$models/variants/lora.json

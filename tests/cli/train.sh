@@ -3,26 +3,11 @@
 #   train.sh GRAFT SOURCE_DIR
 graft=$1
 demo=$2/models/jobs/demo.json
-folder=$(mktemp -d) || exit 1
-trap 'rm -rf "$folder"' EXIT
-failed=0
+. "$(dirname "$0")/check.sh"
 
-# expect CODE STREAM TEXT ARGUMENT...: the exit code of a short training, and TEXT in `out` or `err`.
-expect() {
-    code=$1 stream=$2 text=$3
-    shift 3
-    "$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --overwrite "$@" \
-        >"$folder/out" 2>"$folder/err" </dev/null
-    got=$?
-    if [ $got -ne "$code" ]; then
-        echo "graft train $*: exit code $got instead of $code"
-        cat "$folder/err"
-        failed=1
-    elif ! grep -qF -e "$text" "$folder/$stream"; then
-        echo "graft train $*: '$text' is not in std$stream:"
-        cat "$folder/$stream"
-        failed=1
-    fi
+# A short training.
+command_line() {
+    "$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --overwrite "$@"
 }
 
 # The third variant fails: the two before are compared.
