@@ -189,7 +189,8 @@ GfBuffer gf_program_buffer(const GfProgram *program, const GfGraph *g, const GfV
 /* ---- back ends ------------------------------------------------------------ */
 
 typedef struct GfCompileOptions {
-    const char *features; /* cpu: a processor; NULL: the host's.  cuda: "wgmma"; NULL: GRAFT_CUDA_FEATURES's */
+    const char *features; /* cpu: a processor, "x86-64-v3/16" with vectors of 16 floats; NULL: the host's.  cuda:
+                             "wgmma"; NULL: GRAFT_CUDA_FEATURES's */
     const char *target;   /* as found: "cuda:sm_90a"; NULL: the back end's default */
     /* cuda: of the images of block kernels: "cuda" (only the text), "ptx" or "cubin"; NULL: "cubin".
      * cpu: NULL: kernels that run; "code": the program's `code`, see program_file.h. */

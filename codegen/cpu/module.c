@@ -32,11 +32,18 @@ static GfStatus fail_error(GfDiags *diags, const char *what, LLVMErrorRef error)
 
 /* ---- the machine ------------------------------------------------------------------- */
 
-/* An LLVM processor name; NULL: the host's. */
+/* An LLVM processor name, and behind it perhaps "/16"; NULL: the host's. */
 static const char *processor_of(const GfCompileOptions *o)
 {
-    const char *level = o && o->target ? strchr(o->target, ':') : NULL;
-    return o && o->features ? o->features : level ? level + 1 : NULL;
+    const char *level = o->target ? strchr(o->target, ':') : NULL;
+    return o->features ? o->features : level ? level + 1 : NULL;
+}
+
+static char *processor_name(const char *text)
+{
+    char *name = LLVMCreateMessage(text);
+    name[strcspn(name, "/")] = '\0';
+    return name;
 }
 
 static GfStatus open_machine(CpuModule *m, const GfCompileOptions *options, GfDiags *diags)
@@ -44,7 +51,7 @@ static GfStatus open_machine(CpuModule *m, const GfCompileOptions *options, GfDi
     LLVMTargetRef target;
     char *error = NULL, *triple = LLVMGetDefaultTargetTriple();
     const char *processor = processor_of(options);
-    char *cpu = processor ? LLVMCreateMessage(processor) : LLVMGetHostCPUName();
+    char *cpu = processor ? processor_name(processor) : LLVMGetHostCPUName();
     char *features = processor ? LLVMCreateMessage("") : LLVMGetHostCPUFeatures();
 
     if (LLVMGetTargetFromTriple(triple, &target, &error)) {
@@ -63,12 +70,15 @@ static GfStatus open_machine(CpuModule *m, const GfCompileOptions *options, GfDi
 }
 
 /* Vector width and register tile from the features: AVX-512 has 32 registers
- * of 16 floats, AVX2 16 of 8; anything else gets 4 floats and 16 registers. */
-static void choose_tile(CpuModule *m)
+ * of 16 floats, AVX2 16 of 8; anything else gets 4 floats and 16 registers.
+ * With "/16" behind the processor's name the code is as for AVX-512, and LLVM
+ * splits its vectors: so that its tests run on any machine. */
+static void choose_tile(CpuModule *m, const char *processor)
 {
     char *cpu = LLVMGetTargetMachineCPU(m->machine), *features = LLVMGetTargetMachineFeatureString(m->machine);
     char *triple = LLVMGetTargetMachineTriple(m->machine);
-    bool v4 = strstr(features, "+avx512f") || strcmp(cpu, "x86-64-v4") == 0;
+    bool wide = processor && strstr(processor, "/16");
+    bool v4 = wide || strstr(features, "+avx512f") || strcmp(cpu, "x86-64-v4") == 0;
     bool v3 = strstr(features, "+avx2") || strcmp(cpu, "x86-64-v3") == 0;
 
     m->ll.fma = v4 || v3 || strncmp(triple, "x86", 3) != 0;
@@ -100,7 +110,7 @@ GfStatus cpu_module_open(CpuModule *m, const GfCompileOptions *options, GfDiags 
     LLVMInitializeNativeTarget();
     LLVMInitializeNativeAsmPrinter();
     GF_TRY(open_machine(m, options, diags));
-    choose_tile(m);
+    choose_tile(m, processor_of(options));
     Ll *l = &m->ll;
     l->context = LLVMContextCreate();
     l->module = LLVMModuleCreateWithNameInContext("graft", l->context);

@@ -50,7 +50,7 @@ enum { SEQS = 32, REPEATS = 9 };
 
 #define PRODUCTS(name, lines)                                                                                          \
     {name, lines, 384, 768, 768, "GFLOP/s"}, {name, lines, 712, 3072, 768, "GFLOP/s"},                                 \
-        {name, lines, 712, 768, 3072, "GFLOP/s"},                                                                      \
+        {name, lines, 712, 768, 3072, "GFLOP/s"}, {name, lines, 712, 384, 1536, "GFLOP/s"},                            \
     {                                                                                                                  \
         name, lines, 712, 384, 384, "GFLOP/s"                                                                          \
     }

@@ -64,6 +64,12 @@ bool kernel_can_run(const char *processor);
 bool kernel_has_seen(GfOp op);
 
 /* NULL (the host's own) and names of processors with other vector widths. */
-extern const char *const kernel_processors[3];
+enum { KERNEL_PROCESSORS = 4 };
+extern const char *const kernel_processors[KERNEL_PROCESSORS];
+
+/* Each check for each processor that this machine can run. */
+#define EACH_PROCESSOR(p)                                                                                              \
+    for (size_t p##_i = 0; p##_i < KERNEL_PROCESSORS; p##_i++)                                                         \
+        for (const char *p = kernel_processors[p##_i], *p##_once = ""; p##_once && kernel_can_run(p); p##_once = NULL)
 
 #endif

@@ -156,10 +156,6 @@ static const int64_t widths[] = {384, 6, 33, 16, 100, 1, 48};
 
 enum { WIDTHS = sizeof widths / sizeof *widths };
 
-#define EACH_PROCESSOR(p)                                                                                              \
-    for (size_t p##_i = 0; p##_i < 3; p##_i++)                                                                         \
-        for (const char *p = kernel_processors[p##_i], *p##_once = ""; p##_once && kernel_can_run(p); p##_once = NULL)
-
 static void check(const Fusion *f, int64_t m, int64_t k, const char *processor)
 {
     kernel_check(&(KernelCase){.lines = f->lines,

@@ -126,11 +126,6 @@ static void check_columns(const OpCase *op, int64_t m, int64_t k, const char *pr
                                .size_count = ROW_SIZES});
 }
 
-/* Each check for each processor that this machine can run. */
-#define EACH_PROCESSOR(p)                                                                                              \
-    for (size_t p##_i = 0; p##_i < 3; p##_i++)                                                                         \
-        for (const char *p = kernel_processors[p##_i], *p##_once = ""; p##_once && kernel_can_run(p); p##_once = NULL)
-
 /* The host gets all widths, other processors a few. */
 static bool is_chosen(size_t column, const char *processor)
 {
