@@ -43,11 +43,6 @@ static int find(GfValue *const *values, uint32_t count, const GfValue *v)
     return -1;
 }
 
-bool emit_is_output(const Emit *e, const GfValue *v)
-{
-    return find(e->r->outputs, e->r->output_count, v) >= 0;
-}
-
 V emit_base(Emit *e, const GfValue *v)
 {
     int i = find(e->r->inputs, e->r->input_count, v);

@@ -74,7 +74,6 @@ V emit_load(Emit *e, const GfValue *v, Point p);
 
 /* Memory of an input or output of the region. */
 V emit_base(Emit *e, const GfValue *v);
-bool emit_is_output(const Emit *e, const GfValue *v);
 
 /* Whether elements are drawn: groups of points are worth their code. */
 bool emit_draws(const Emit *e);

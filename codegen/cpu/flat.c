@@ -1,7 +1,7 @@
 /* flat.c -- kernels over all elements of one type, in any order: optimizer
  * updates, scalar arithmetic, sums of gradients.
  *
- * The code does not know the shape; see gf_sized_launch in codegen/lower.h.
+ * The code does not know the shape; see gf_set_scalars in codegen/lower.h.
  */
 #include "codegen/cpu/emit.h"
 

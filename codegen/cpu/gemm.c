@@ -1,12 +1,11 @@
-/* gemm.c -- the matrix microkernel and the packing of its operand b.
+/* gemm.c -- the matrix microkernel and the packing of its operands.
  *
  * The microkernel keeps a tile of rows x (vectors * width) accumulators in
  * registers (12 x 32 with AVX-512: 24 of 32 registers), reads b from a packed
  * panel (k-major, so one k-step is `vectors` consecutive vectors) and a in
- * place, one broadcast an element.  The finished tile goes to a buffer in the
- * first-level cache, where the epilogue picks it up: some 50 memory operations
- * against inner * rows * vectors multiply-adds, and one microkernel serves all
- * epilogues.
+ * place, or from a strip where it is stored transposed, one broadcast an element.  The finished tile goes to a buffer
+ * in the first-level cache, where the epilogue picks it up: some 50 memory operations against inner * rows * vectors
+ * multiply-adds, and one microkernel serves all epilogues.
  *
  * Every element is one sequence of multiply-adds over k in order: the result
  * does not depend on how rows and panels are dealt out.
@@ -175,7 +174,7 @@ void gemm_tile(Emit *e, unsigned vectors, V count, V inner, V a, Stride row, Str
 void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whole, unsigned vectors, V panel)
 {
     Ll *l = e->l;
-    unsigned rows = emit_draws(e) ? 2 : 1, count = rows * vectors;
+    unsigned rows = emit_draws(e) && vectors == 2 ? 2 : 1, count = rows * vectors;
     Loop k = ll_for(l, ll_i(l, 0), inner, rows);
     V next = ll_min(l, ll_add(l, k.i, ll_i(l, 1)), ll_sub(l, inner, ll_i(l, 1)));
     Point points[POINT_GROUP];
@@ -185,7 +184,7 @@ void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whol
         V mask = whole ? NULL : ll_mask_below(l, at, cols);
         points[i] = (Point){.row = i < vectors ? k.i : next, .col = at, .mask = mask};
     }
-    emit_group(points, vectors == 2 ? count : 1);
+    emit_group(points, count);
     for (unsigned i = 0; i < count; i++) {
         V at = ll_add(l, ll_mul(l, k.i, ll_i(l, vectors)), ll_i(l, i));
         emit_fresh(e);

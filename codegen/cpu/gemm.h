@@ -1,4 +1,4 @@
-/* gemm.h -- the matrix microkernel and the packing of its operand b. */
+/* gemm.h -- the matrix microkernel and the packing of its operands. */
 #ifndef GF_CODEGEN_CPU_GEMM_H
 #define GF_CODEGEN_CPU_GEMM_H
 

@@ -77,11 +77,11 @@ static void choose_tile(CpuModule *m, const char *processor)
 {
     char *cpu = LLVMGetTargetMachineCPU(m->machine), *features = LLVMGetTargetMachineFeatureString(m->machine);
     char *triple = LLVMGetTargetMachineTriple(m->machine);
-    bool wide = processor && strstr(processor, "/16");
-    bool v4 = wide || strstr(features, "+avx512f") || strcmp(cpu, "x86-64-v4") == 0;
+    bool v4 = strstr(features, "+avx512f") || strcmp(cpu, "x86-64-v4") == 0;
     bool v3 = strstr(features, "+avx2") || strcmp(cpu, "x86-64-v3") == 0;
 
     m->ll.fma = v4 || v3 || strncmp(triple, "x86", 3) != 0;
+    v4 = v4 || (processor && strstr(processor, "/16"));
     m->ll.width = v4 ? 16 : v3 ? 8 : 4;
     m->ll.tile_rows = v4 ? 12 : v3 ? 6 : 4;
     m->ll.tile_vectors = 2;

@@ -8,9 +8,7 @@
 #include "codegen/cpu/ops.h"
 #include "codegen/lower.h"
 
-#include <string.h>
-
-enum { TASK_ELEMENTS = 8192, MAX_STAGES = 16 };
+enum { TASK_ELEMENTS = 8192 };
 
 typedef struct RowPlan {
     GfRowStages in;
@@ -54,7 +52,7 @@ static void reserve(Emit *e, RowPlan *plan)
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         GfNode *n = e->r->nodes[i];
         for (uint32_t k = 0; k < n->result_count; k++) {
-            if (plan->in.kept[n->id * 3 + k] && !emit_is_output(e, &n->results[k]))
+            if (plan->in.kept[n->id * 3 + k] && !gf_region_is_output(e->r, &n->results[k]))
                 plan->store[n->id * 3 + k] = scratch_row(e);
         }
         for (int s = 0; is_row_op(n) && s < ROW_SCALARS; s++)
@@ -138,7 +136,7 @@ static void write_values(Emit *e, RowPlan *plan, Point p)
             continue;
         for (uint32_t k = 0; k < n->result_count; k++) {
             GfValue *v = &n->results[k];
-            bool output = emit_is_output(e, v);
+            bool output = gf_region_is_output(e->r, v);
             if (is_row_scalar(v) || (!output && !plan->in.kept[n->id * 3 + k]))
                 continue;
             V value = emit_value(e, v, p);

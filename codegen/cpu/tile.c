@@ -9,7 +9,7 @@
  *
  *   for panels, rows:                   task
  *     pack b of each product            unless packed before; see packer_of
- *     for 48 rows:                      block
+ *     for some rows:                    block: 48 where they are packed, else a tile's
  *       [compute rows of a, or pack them when they are stored transposed]
  *       for panel:
  *         for 12 rows:
@@ -41,6 +41,7 @@ typedef struct Tiles {
     const GfNode *packer[MAX_PRODUCTS];
     unsigned vectors;
     int64_t group; /* panels a task */
+    int64_t block; /* rows that are prepared at a time */
     bool whole;    /* every panel has all of its columns */
     V row;         /* of the tile (relative), while the epilogue runs */
     V panel_col;   /* first column of the panel */
@@ -158,7 +159,7 @@ static void reserve(Emit *e, Tiles *t)
         t->panels[i] =
             t->packer[i] == p->node ? NULL : emit_scratch(e, t->group * gemm_panel_floats(e, p->inner, t->vectors) * 4);
         t->a_rows[i] = e->inside[p->a->node->id]
-                           ? emit_scratch(e, (BLOCK_ROWS * emit_dim_max(e, p->inner) + e->l->width) * 4)
+                           ? emit_scratch(e, (t->block * emit_dim_max(e, p->inner) + e->l->width) * 4)
                            : NULL;
         t->strips[i] = p->a_transposed && !t->a_rows[i] ? emit_scratch(e, gemm_strip_floats(e, p->inner) * 4) : NULL;
     }
@@ -313,8 +314,7 @@ static void fill_tile(Emit *e, Tiles *t, uint32_t i, V row, V in_block, V count)
 /* ---- the kernel ---------------------------------------------------------------------------- */
 
 /* The outputs at some points of the tile, which stand in its rows `in_tile`.  All are
- * computed before any is stored: a row may be there twice, and an output may take over the
- * memory of an input. */
+ * computed before any is stored: LLVM moves no load over a store that may be to its place. */
 static void epilogue_points(Emit *e, Tiles *t, const Point *points, const V *in_tile, unsigned count, V cols)
 {
     Ll *l = e->l;
@@ -338,7 +338,7 @@ static void epilogue_points(Emit *e, Tiles *t, const Point *points, const V *in_
 static void epilogue(Emit *e, Tiles *t, V row, V count, V cols)
 {
     Ll *l = e->l;
-    unsigned rows = emit_draws(e) ? 2 : 1, points_count = rows * t->vectors;
+    unsigned rows = emit_draws(e) && t->vectors == 2 ? 2 : 1, points_count = rows * t->vectors;
     Point points[POINT_GROUP];
     V in_tile[POINT_GROUP];
 
@@ -350,7 +350,7 @@ static void epilogue(Emit *e, Tiles *t, V row, V count, V cols)
         in_tile[k] = k < t->vectors ? i.i : ll_min(l, ll_add(l, i.i, ll_i(l, 1)), ll_sub(l, count, ll_i(l, 1)));
         points[k] = (Point){.row = ll_add(l, row, in_tile[k]), .col = col, .mask = mask};
     }
-    emit_group(points, t->vectors == 2 ? points_count : 1);
+    emit_group(points, points_count);
     epilogue_points(e, t, points, in_tile, points_count, cols);
     ll_end(l, &i);
     t->in_epilogue = false;
@@ -380,8 +380,8 @@ static void emit_task(Emit *e, Tiles *t, V group, V from, V to)
     V first = ll_mul(l, group, ll_i(l, t->group)), panels = ll_min(l, ll_i(l, t->group), ll_sub(l, all, first));
 
     pack_panels(e, t, first, panels);
-    Loop block = ll_for(l, from, to, BLOCK_ROWS);
-    emit_block(e, t, block.i, ll_min(l, to, ll_add(l, block.i, ll_i(l, BLOCK_ROWS))), first, panels);
+    Loop block = ll_for(l, from, to, t->block);
+    emit_block(e, t, block.i, ll_min(l, to, ll_add(l, block.i, ll_i(l, t->block))), first, panels);
     ll_end(l, &block);
 }
 
@@ -390,19 +390,25 @@ static int64_t up_to(int64_t value, int64_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
+static bool packs_rows(const Tiles *t)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < t->count; i++)
+        any |= t->product[i].a_transposed;
+    return any;
+}
+
 /* Packing rows of a costs reads far apart, so many panels share them: a quarter of all,
  * as far as their scratch allows.  Where a is read as it lies, a panel at a time is best:
  * its rows come in order, and the panel stays near. */
 static int64_t panels_a_task(Emit *e, const Tiles *t, int64_t panels)
 {
     int64_t bytes = 0;
-    bool strips = false;
 
-    for (uint32_t i = 0; i < t->count; i++) {
+    for (uint32_t i = 0; i < t->count; i++)
         bytes += gemm_panel_floats(e, t->product[i].inner, t->vectors) * 4;
-        strips |= t->product[i].a_transposed;
-    }
-    int64_t fit = PANEL_BYTES / bytes, group = strips ? (panels + 3) / 4 : 1;
+    int64_t fit = PANEL_BYTES / bytes, group = packs_rows(t) ? (panels + 3) / 4 : 1;
     return fit < 1 ? 1 : group < fit ? group : fit;
 }
 
@@ -426,6 +432,7 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     GfDim cols = e->r->cols;
     t.vectors = gemm_panel_vectors(l, cols);
     int64_t panel = (int64_t)t.vectors * l->width, panels = (emit_dim_max(e, cols) + panel - 1) / panel;
+    t.block = packs_rows(&t) ? BLOCK_ROWS : l->tile_rows;
     t.group = panels_a_task(e, &t, panels);
     int64_t rows = rows_a_task(e, &t, panels);
     t.whole = cols.symbol == GF_CONSTANT && cols.size % panel == 0;

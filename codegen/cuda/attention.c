@@ -1,6 +1,7 @@
 /* attention.c -- attention over packed sequences: the call of the device header. */
 #include "codegen/cuda/emit.h"
 #include "codegen/cuda/ops.h"
+#include "codegen/lower.h"
 
 enum { THREADS = 128, TILE = 32, LARGEST_HEAD = 128 };
 
@@ -28,7 +29,7 @@ static void divide(CudaEmit *e, const GfNode *n, uint32_t starts, int64_t size, 
 /* The pointer of a result, or nullptr when nobody reads it. */
 static const char *result_pointer(CudaEmit *e, const GfNode *n, uint32_t i)
 {
-    return cuda_is_output(e, &n->results[i]) ? cuda_pointer(e, &n->results[i]) : "nullptr";
+    return gf_region_is_output(e->r, &n->results[i]) ? cuda_pointer(e, &n->results[i]) : "nullptr";
 }
 
 static const char *dropout_args(CudaEmit *e, const GfNode *n)

@@ -144,14 +144,6 @@ const char *cuda_pointer(CudaEmit *e, const GfValue *v)
     return i == UINT32_MAX ? "missing" : e->pointers[i];
 }
 
-bool cuda_is_output(const CudaEmit *e, const GfValue *v)
-{
-    for (uint32_t i = 0; i < e->r->output_count; i++)
-        if (e->r->outputs[i] == v)
-            return true;
-    return false;
-}
-
 static void name_pointers(CudaEmit *e)
 {
     uint32_t k = 0;

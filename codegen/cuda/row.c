@@ -133,7 +133,7 @@ static void write_values(CudaEmit *e, RowPlan *plan)
         const GfNode *n = e->r->nodes[i];
         for (uint32_t k = 0; plan->in.level[n->id] == plan->stage && k < n->result_count; k++) {
             const GfValue *v = &n->results[k];
-            bool output = cuda_is_output(e, v), kept = plan->in.kept[n->id * 3 + k];
+            bool output = gf_region_is_output(e->r, v), kept = plan->in.kept[n->id * 3 + k];
             if (is_row_scalar(v) || (!output && !kept))
                 continue;
             const char *value = cuda_value(e, v);

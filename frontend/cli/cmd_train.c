@@ -41,7 +41,8 @@ static const GfCommandSpec spec = {
         "NAME.gfc is a job that `graft compile` has compiled: it needs neither LLVM nor NVRTC, and trains on the\n"
         "kind of device that it was compiled for.  --set takes what is not compiled in: learning rate, epochs,\n"
         "seed, data, checkpoint, output folder, ...  Paths of the job in it are relative to the file's folder.\n"
-        "With --log-json - what people read goes to stderr.\n",
+        "With --log-json - what people read goes to stderr.  With --resume and --dry-run the files of\n"
+        "--log-json and --losses keep what they hold.\n",
     .least = 1,
     .most = 1,
     .options = option_list,
@@ -99,13 +100,24 @@ static GfStatus train_all(GfTrainView *view, GfSession *session, GfDiags *diags)
 
 /* ---- the files of --losses and --log-json ---- */
 
+/* "-", or another name of what standard output is. */
+static bool is_stdout(const char *path)
+{
+    struct stat named, out;
+
+    if (!path || strcmp(path, "-") == 0)
+        return path != NULL;
+    return stat(path, &named) == 0 && fstat(STDOUT_FILENO, &out) == 0 && named.st_dev == out.st_dev &&
+           named.st_ino == out.st_ino && !S_ISCHR(out.st_mode);
+}
+
 /* Before anything is begun, so that a wrong path costs nothing; what the file holds stays
  * until there is something to write. */
 static GfStatus open_log(const char *path, FILE **out, GfDiags *diags)
 {
     if (!path)
         return GF_OK;
-    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "a");
+    *out = is_stdout(path) ? stdout : fopen(path, "a");
     if (*out)
         return GF_OK;
     return gf_fail(diags, (GfLoc){.file = path}, GF_ERR_IO, "cannot be written: %s", strerror(errno));
@@ -138,8 +150,9 @@ static GfStatus train_session(const GfOptions *o, GfTrainView *view, const GfSes
     GfSession session;
 
     GF_TRY(gf_session_open(&session, view->job, options, diags));
-    GfStatus status = empty_log(gf_options_value(o, "losses"), view->losses, diags);
-    if (status == GF_OK)
+    bool anew = options->begin != GF_BEGIN_RESUME && !options->dry_run;
+    GfStatus status = anew ? empty_log(gf_options_value(o, "losses"), view->losses, diags) : GF_OK;
+    if (status == GF_OK && anew)
         status = empty_log(gf_options_value(o, "log-json"), view->log.out, diags);
     if (status == GF_OK)
         status = train_all(view, &session, diags);
@@ -159,11 +172,6 @@ static GfStatus train_logged(const GfOptions *o, GfTrainView *view, const GfSess
         status = train_session(o, view, options, diags);
     status = close_log(losses, view->losses, status, diags);
     return close_log(log, view->log.out, status, diags);
-}
-
-static bool is_stdout(const char *path)
-{
-    return path && strcmp(path, "-") == 0;
 }
 
 static GfStatus session_options(const GfOptions *o, GfSessionOptions *out, GfDiags *diags)

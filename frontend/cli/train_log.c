@@ -93,6 +93,7 @@ void gf_train_log_end(GfTrainLog *log, const GfVariantResult *r)
 {
     Line l;
 
+    log->variant = r->name; /* one that was finished before has had no begin */
     if (!log->out)
         return;
     begin(&l, log, "end");

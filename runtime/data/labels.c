@@ -244,11 +244,16 @@ static GfStatus check_strays(const Settle *s)
     return GF_ERR_LABEL;
 }
 
+static bool are_lists(const Settle *s)
+{
+    return s->separator || s->train->rows[0].cells[GF_TABLE_LABEL].list;
+}
+
 static GfProblem derive(const Settle *s)
 {
     if (s->labels->problem != GF_PROBLEM_DERIVED)
         return s->labels->problem;
-    if (s->separator || s->train->rows[0].cells[GF_TABLE_LABEL].list)
+    if (are_lists(s))
         return GF_PROBLEM_MULTI_LABEL;
     if (s->labels->count == 1 || (s->labels->count == 0 && are_fractions(s)))
         return GF_PROBLEM_REGRESSION;
@@ -349,7 +354,7 @@ static GfStatus settle(Settle *s)
 {
     GfLabels *labels = s->labels;
 
-    if (labels->problem == GF_PROBLEM_DERIVED && labels->count == 0)
+    if (labels->problem == GF_PROBLEM_DERIVED && labels->count == 0 && !are_lists(s))
         GF_TRY(check_strays(s));
     labels->problem = derive(s);
     if (labels->count == 0)

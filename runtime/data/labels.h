@@ -31,7 +31,8 @@ enum { GF_LABELS_MAX = 4096 };
  *
  * Derived: lists are multi-label; one name, or, without names, numbers that are not
  * all whole are regression; anything else is single-label.
- * Errors: GF_ERR_LABEL an empty label, fractions as classes, more than
+ * Errors: GF_ERR_LABEL an empty label, fractions as classes, one that is no number where
+ * nine of ten are and not all of them whole (unless the problem is given), more than
  * GF_LABELS_MAX, fewer than two classes; GF_ERR_DATA a value that is no number. */
 GfStatus gf_labels_settle(GfLabels *labels, GfArena *arena, const GfTable *train, const char *separator,
                           GfDiags *diags);

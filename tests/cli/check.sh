@@ -2,7 +2,7 @@
 # At the end: exit $failed.
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
-failed=0
+failed=0 input=
 
 # What expect runs; a test may say it anew.
 command_line() {

@@ -77,5 +77,13 @@ lines=$(wc -l <"$folder/log")
 "$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --set variants=classifier \
     --log-json "$folder/log" >/dev/null 2>&1 && { echo "a finished run was begun again"; failed=1; }
 [ "$(wc -l <"$folder/log")" -eq "$lines" ] || { echo "a refused run emptied the file of --log-json"; failed=1; }
+
+# A dry run and a resumed one leave what the file holds; what was finished before has its name.
+"$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --set variants=classifier \
+    --log-json "$folder/log" --dry-run >/dev/null 2>&1
+[ "$(wc -l <"$folder/log")" -gt "$lines" ] || { echo "a dry run emptied the file of --log-json"; failed=1; }
+"$graft" train "$demo" --set training.max_steps=2 --set "training.output_dir=$folder/results" --set variants=classifier \
+    --log-json "$folder/log" --resume >/dev/null 2>"$folder/err" || { echo "--resume of what is finished:"; cat "$folder/err"; failed=1; }
+tail -1 "$folder/log" | grep -q '"event": "end", .*"variant": "classifier"' || { echo "no end of a finished run"; failed=1; }
 expect 1 err "/dev/full: error GF0002: could not be written whole" --set variants=classifier --log-json /dev/full
 exit $failed

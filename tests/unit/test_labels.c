@@ -273,6 +273,16 @@ static void a_stray_name_among_numbers_is_an_error(void **state)
     make_well(f, "d.csv", gf_text_str(&text));
     assert_int_equal(f->data.problem, GF_PROBLEM_SINGLE_LABEL);
     assert_int_equal(f->options.labels.count, 11);
+
+    /* As is the one among many, where the job says that these are classes. */
+    f->options.labels = (GfLabels){.problem = GF_PROBLEM_SINGLE_LABEL};
+    text.length = 0;
+    gf_text_add(&text, "text,label\n");
+    for (int i = 0; i < 9; i++)
+        gf_text_add(&text, "a,%d.5\n", i);
+    gf_text_add(&text, "a,beta\n");
+    make_well(f, "d.csv", gf_text_str(&text));
+    assert_int_equal(f->options.labels.count, 10);
 }
 
 static void several_values_are_read(void **state)
