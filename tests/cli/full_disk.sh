@@ -2,7 +2,8 @@
 # full_disk.sh GRAFT SOURCE_DIR FAIL_IO.so -- every write, fsync, rename and mkdir of a
 # run with two checkpoints fails once, with ENOSPC or EIO: one clear error, exit 1 or 2,
 # and what was saved before is whole, so that --resume comes to the end that the run
-# would have had.  GRAFT_FAULT_STRIDE: only every so manyth call (default 15).
+# would have had.  GRAFT_FAULT_STRIDE: only every so manyth call (default 15), from
+# GRAFT_FAULT_FIRST on (default 1).
 set -u
 graft=$1 source=$2 shim=$3 stride=${GRAFT_FAULT_STRIDE:-15}
 out=$(mktemp -d) passed=0 failed=0
@@ -30,7 +31,7 @@ calls=$(cat "$out/count")
 digest >"$out/expected"
 [ "$calls" -gt 60 ] || { echo "failed: only $calls calls: the shim does not see them"; exit 1; }
 
-n=1
+n=${GRAFT_FAULT_FIRST:-1}
 while [ $n -le "$calls" ]; do
     rm -rf "$out/run"
     FAIL_IO_AT=$n FAIL_IO_ERROR=$((n % 2 ? 28 : 5)) LD_PRELOAD="$shim" train >"$out/stdout" 2>"$out/stderr"
