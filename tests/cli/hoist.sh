@@ -115,6 +115,7 @@ for run in classifier-hoisted upper; do
     rm -r "$out/kept/$run/results.json" "$out/kept/$run"/checkpoint-2? "$out/kept/$run"/checkpoint-30
 done
 mv "$out/kept.losses" "$out/stopped.losses"
+rm "$out/kept.jsonl" # to which the resumed run would add
 hoisted kept --resume
 says kept "goes on after step 15 of 30"
 for run in classifier-hoisted upper; do # the steps that were done before
