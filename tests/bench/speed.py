@@ -32,7 +32,8 @@ def graft_steps(args, variant, batches, folder):
     subprocess.run(
         [args.graft, "train", JOB, "--set", "checkpoint=" + args.checkpoint, "--set", "data.dir=" + args.data,
          "--set", "data.batches=" + batches, "--set", "variants=" + variant, "--set", "training.max_steps=%d" % args.steps,
-         "--set", "training.output_dir=" + os.path.join(folder, "out"), "--threads", str(args.threads), "--losses", log]
+         "--set", "training.output_dir=" + os.path.join(folder, "out"), "--threads", str(args.threads), "--losses", log,
+         "--overwrite"]
         + NO_EVALUATION, check=True, stdout=subprocess.DEVNULL)
     with open(log) as lines:
         return [json.loads(line)["seconds"] for line in lines]
