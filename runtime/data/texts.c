@@ -216,6 +216,18 @@ static size_t leading_breaks(const char *data, size_t size, uint32_t *count)
     return at;
 }
 
+/* Without the empty lines at the end of the lines data[begin..size), the first of which is not empty. */
+static size_t without_empty_end(const char *data, size_t begin, size_t size)
+{
+    for (size_t end = size;;) {
+        const char *before = memrchr(data + begin, '\n', end - begin - 1);
+        size_t last = before ? (size_t)(before - data) + 1 : begin;
+        if (length_of(data + last, end - last))
+            return end;
+        end = last;
+    }
+}
+
 /* Empty lines may stand at the end of the file alone: an error when something follows. */
 static GfStatus read_jsonl(GfTexts *t, GfAsked *items, size_t size, GfDiags *diags)
 {
@@ -228,16 +240,9 @@ static GfStatus read_jsonl(GfTexts *t, GfAsked *items, size_t size, GfDiags *dia
         return GF_OK;
     if (t->empty_line)
         return gf_fail(diags, place(t, t->empty_line, 0), GF_ERR_DATA, "an empty line, where a JSON object must stand");
-    size_t end = size;
-    while (t->buffer[end - 1] == '\n' || t->buffer[end - 1] == '\r')
-        end--;
-    for (size_t i = end, breaks = 0; i < size; i++) {
-        breaks += t->buffer[i] == '\n';
-        if (breaks == 2)
-            t->empty_line = UINT32_MAX; /* numbered below, where the lines are counted */
-    }
+    size_t end = without_empty_end(t->buffer, begin, size);
     GF_TRY(read_objects(t, items, begin, end, line, diags));
-    if (t->empty_line)
+    if (end < size)
         t->empty_line = line + (uint32_t)t->count;
     return GF_OK;
 }

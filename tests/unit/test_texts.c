@@ -90,6 +90,7 @@ static const struct {
     {&jsonl, "", ""},
     {&jsonl, "\n\r\n", ""},
     {&jsonl, "{\"text\": \"a\"}\n{\"x\": [{\"text\": 1}], \"text\": \"b\\n\\u00e9\"}\r\n\r\n\n", "a|b\n\xc3\xa9|"},
+    {&jsonl, "{\"text\": \"a\"}\r\r\n{\"text\": \"b\"}\r\n\n\r", "a|b|"},
     {&jsonl, "\xef\xbb\xbf{\"text\": \"\"}", "|"},
     {&pairs_of_jsonl, "{\"b\": \"2\", \"text\": null, \"a\": \"1\\t\"}\n", "1\t>2|"},
 };
@@ -126,6 +127,8 @@ static const struct {
     {&jsonl, "{\"text\": \"a\"}\n{\"text\": \"b\"\n{\"text\": \"c\"}\n", 0, "a|", GF_ERR_SYNTAX, 2, 13, "expected"},
     {&jsonl, "{\"text\": \"a\"}\n\n\n{\"text\": \"b\"}", 0, "a|", GF_ERR_DATA, 2, 1, "an empty line"},
     {&jsonl, "\n{\"text\": \"a\"}", 0, "", GF_ERR_DATA, 1, 1, "an empty line"},
+    {&jsonl, "\r\r", 0, "", GF_ERR_DATA, 1, 3, "no JSON object"},
+    {&jsonl, "{\"text\": \"a\"}\n\r\r\n{\"text\": \"b\"}", 0, "a|", GF_ERR_DATA, 2, 3, "an empty line"},
     {&jsonl, "{\"text\": \"a\"}\n[\"text\"]\n", 0, "a|", GF_ERR_DATA, 2, 1, "no JSON object"},
     {&jsonl, "{\"text\": \"a\"}\n{\"Text\": \"b\"}\n", 0, "a|", GF_ERR_DATA, 2, 1, "no key 'text'"},
     {&jsonl, "{\"text\": \"a\"}\n{\"text\": 7}\n", 0, "a|", GF_ERR_DATA, 2, 10,
