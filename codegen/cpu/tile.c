@@ -19,90 +19,17 @@
  * A block of a stays in the second-level cache while the task's panels go by, each
  * read once from further away for all rows of the block.
  */
-#include "codegen/cpu/gemm.h"
+#include "codegen/cpu/tile.h"
 #include "codegen/cpu/ops.h"
-
-#include <string.h>
 
 const CpuOp cpu_linear = {0};
 const CpuOp cpu_matmul = {0};
 
 enum { PANEL_BYTES = 1 << 20 }; /* of a task's panels, at most */
 
-typedef struct Tiles {
-    uint32_t count;
-    Product product[MAX_PRODUCTS];
-    V tile[MAX_PRODUCTS];   /* [tile_rows][panel] */
-    V panels[MAX_PRODUCTS]; /* scratch for the task's panels of b, or NULL */
-    V panel[MAX_PRODUCTS];  /* packed b */
-    V a_rows[MAX_PRODUCTS]; /* scratch for computed rows of a, or NULL */
-    V strips[MAX_PRODUCTS]; /* scratch for packed rows of a, or NULL */
-    V packed[MAX_PRODUCTS]; /* memory of panels packed before for `packer`, or NULL */
-    const GfNode *packer[MAX_PRODUCTS];
-    unsigned vectors;
-    int64_t group; /* panels a task */
-    int64_t block; /* rows that are prepared at a time */
-    bool whole;    /* every panel has all of its columns */
-    V row;         /* of the tile (relative), while the epilogue runs */
-    V panel_col;   /* first column of the panel */
-    bool in_epilogue;
-} Tiles;
-
 static bool is_product(const GfNode *n)
 {
     return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
-/* Weights that never change and are read transposed are packed once. */
-static bool packs_once(const GfNode *n)
-{
-    const GfNode *b = gf_operand(n, 1)->node;
-    Product p = gemm_product(n);
-    return b->op == GF_OP_PARAM && b->frozen && p.b_transposed && p.inner.symbol == GF_CONSTANT &&
-           p.cols.symbol == GF_CONSTANT;
-}
-
-/* The product whose packed panels `n` reads: itself; or, when n is the gradient dx = dy W
- * beside y = x W^T, that one, so that nobody needs W as it is stored.  NULL: b is not packed. */
-static const GfNode *packer_of(const GfNode *n)
-{
-    const GfValue *b = gf_operand(n, 1);
-
-    if (packs_once(n))
-        return n;
-    for (const GfUse *u = gemm_product(n).b_transposed ? NULL : b->uses; u; u = u->next) {
-        if (is_product(u->user) && u == &u->user->operands[1] && packs_once(u->user))
-            return u->user;
-    }
-    return NULL;
-}
-
-TilePacks cpu_tile_packs(const GfRegion *r)
-{
-    TilePacks packs = {0};
-
-    for (uint32_t i = 0; r->kind == GF_REGION_TILE && i < r->node_count && packs.count < MAX_PRODUCTS; i++) {
-        const GfNode *packer = is_product(r->nodes[i]) ? packer_of(r->nodes[i]) : NULL;
-        if (!packer)
-            continue;
-        packs.product[packs.count] = r->nodes[i];
-        packs.packer[packs.count++] = packer;
-    }
-    return packs;
-}
-
-bool cpu_tile_reads(const GfRegion *r, const TilePacks *packs, const GfValue *v)
-{
-    for (const GfUse *u = v->uses; u; u = u->next) {
-        bool inside = false, packed = false;
-        for (uint32_t i = 0; i < r->node_count; i++)
-            inside |= r->nodes[i] == u->user;
-        for (uint32_t i = 0; i < packs->count; i++)
-            packed |= packs->product[i] == u->user && u == &u->user->operands[1];
-        if (inside && !packed)
-            return true;
-    }
-    return false;
 }
 
 /* ---- values of tiles ------------------------------------------------------------------ */
@@ -154,7 +81,7 @@ static void reserve(Emit *e, Tiles *t)
     for (uint32_t i = 0; i < t->count; i++) {
         Product *p = &t->product[i];
         t->tile[i] = emit_scratch(e, rows * panel * 4);
-        t->packer[i] = packer_of(p->node);
+        t->packer[i] = tile_packer(p->node);
         t->packed[i] = t->packer[i] ? e->bases[extra++] : NULL;
         t->panels[i] =
             t->packer[i] == p->node ? NULL : emit_scratch(e, t->group * gemm_panel_floats(e, p->inner, t->vectors) * 4);
@@ -166,13 +93,6 @@ static void reserve(Emit *e, Tiles *t)
 }
 
 /* ---- packing ---------------------------------------------------------------------------- */
-
-/* Floats from one packed panel to the next. */
-static V panel_stride(Emit *e, const Product *p, unsigned vectors)
-{
-    return ll_mul(e->l, ll_round_up(e->l, emit_dim(e, p->inner), e->l->width),
-                  ll_i(e->l, (int64_t)vectors * e->l->width));
-}
 
 static void pack_panel(Emit *e, const Product *p, V col, bool whole, unsigned vectors, V panel)
 {
@@ -193,8 +113,8 @@ static void repack_rows(Emit *e, Tiles *t, uint32_t i, V index, int64_t inner, V
     unsigned vectors = gemm_panel_vectors(l, packer.cols);
     int64_t width = (int64_t)vectors * l->width;
     V to = ll_mul(l, index, ll_i(l, width * t->vectors * l->width));
-    Transposed b = {ll_at(l, l->f32, t->packed[i], ll_mul(l, index, panel_stride(e, &packer, vectors))), ll_i(l, width),
-                    ll_i(l, inner)};
+    Transposed b = {ll_at(l, l->f32, t->packed[i], ll_mul(l, index, tile_panel_stride(e, &packer, vectors))),
+                    ll_i(l, width), ll_i(l, inner)};
 
     gemm_pack_transposed(e, &b, col, emit_dim(e, p->cols), t->whole, t->vectors, ll_at(l, l->f32, t->panel[i], to));
 }
@@ -222,7 +142,7 @@ static void find_panels(Emit *e, Tiles *t, V index, V in_group)
     for (uint32_t i = 0; i < t->count; i++) {
         V base = t->panels[i] ? t->panels[i] : t->packed[i];
         V number = t->panels[i] ? in_group : index;
-        t->panel[i] = ll_at(l, l->f32, base, ll_mul(l, number, panel_stride(e, &t->product[i], t->vectors)));
+        t->panel[i] = ll_at(l, l->f32, base, ll_mul(l, number, tile_panel_stride(e, &t->product[i], t->vectors)));
     }
 }
 
@@ -448,41 +368,4 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     LLVMBuildRetVoid(l->b);
     e->work = (GfWork){.dim = {cols, e->r->rows}, .unit = {panel * t.group, rows}};
     return e->arena->failed ? gf_fail_memory(e->diags) : GF_OK;
-}
-
-/* ---- packing once ---------------------------------------------------------------------------- */
-
-int64_t cpu_pack_bytes(const Ll *l, const GfNode *product)
-{
-    Product p = gemm_product(product);
-    int64_t w = l->width, panel = gemm_panel_vectors(l, p.cols) * w;
-    return (p.cols.size + panel - 1) / panel * ((p.inner.size + w - 1) / w * w) * panel * 4;
-}
-
-void cpu_pack_key(const GfNode *product, GfText *out)
-{
-    Product p = gemm_product(product);
-    gf_text_add(out, "pack %lld %lld", (long long)p.cols.size, (long long)p.inner.size);
-}
-
-/* Buffers: the weight, the panels. */
-GfStatus cpu_emit_pack(Emit *e, const GfNode *product, const char *name)
-{
-    Ll *l = e->l;
-    Product p = gemm_product(product);
-    GfRegion none = {0};
-
-    e->r = &none;
-    GF_TRY(emit_begin(e, name, 2));
-    unsigned vectors = gemm_panel_vectors(l, p.cols);
-    int64_t panel = (int64_t)vectors * l->width;
-    V inner = emit_dim(e, p.inner), cols = emit_dim(e, p.cols);
-    Loop task = ll_for(l, e->begin, e->end, 1);
-    V to = ll_at(l, l->f32, e->bases[1], ll_mul(l, task.i, panel_stride(e, &p, vectors)));
-    Transposed b = {e->bases[0], inner, inner};
-    gemm_pack_transposed(e, &b, ll_mul(l, task.i, ll_i(l, panel)), cols, p.cols.size % panel == 0, vectors, to);
-    ll_end(l, &task);
-    LLVMBuildRetVoid(l->b);
-    e->work = (GfWork){.dim = {p.cols, gf_dim_const(1)}, .unit = {panel, 1}};
-    return GF_OK;
 }
