@@ -199,8 +199,9 @@ static GfStatus enter_line(Jsonl *j)
 
     skip_space(j);
     if (peek(j) != '{') {
-        gf_fail(j->r->diags, place(j, j->at), GF_ERR_DATA,
-                peek(j) == '\n' ? "an empty line, where a JSON object must stand" : "the line is no JSON object");
+        bool empty = peek(j) == '\n';
+        gf_fail(j->r->diags, place(j, empty ? j->line_begin : j->at), GF_ERR_DATA,
+                empty ? "an empty line, where a JSON object must stand" : "the line is no JSON object");
         gf_note(j->r->diags, "JSON Lines has one object a line: {\"text\": \"...\", \"label\": \"...\"}");
         return GF_ERR_DATA;
     }
