@@ -32,6 +32,7 @@ const GfTarget gf_target_cpu = {
     .products_limit = 4,
     .prologue_columns = 32,
     .prologue_rows = 32,
+    .whole_rows = true,
     .alignment = 64,
 };
 

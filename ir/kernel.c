@@ -8,9 +8,9 @@
 
 typedef struct Census {
     int32_t kernel;
-    uint32_t products, rows, sums, opaques, maps, updates;      /* maps: elementwise; updates: adamw */
-    const GfNode *product, *row, *sum, *opaque, *update, *last; /* the last of each, and of all */
-    GfNode *first;                                              /* of the class that decides the domain */
+    uint32_t products, heads, rows, sums, opaques, maps, updates;      /* maps: elementwise; updates: adamw */
+    const GfNode *product, *head, *row, *sum, *opaque, *update, *last; /* the last of each, and of all */
+    GfNode *first;                                                     /* of the class that decides the domain */
     GfNode *constant;
 } Census;
 
@@ -54,7 +54,7 @@ static bool inside(const GfValue *v, int32_t kernel)
     return v->node->kernel == kernel && v->node->op != GF_OP_CONST;
 }
 
-/* ---- prologues ---------------------------------------------------------------- */
+/* ---- operands of products ------------------------------------------------------ */
 
 static bool limited(const GfDim *dim, int64_t limit)
 {
@@ -76,6 +76,75 @@ bool gf_kernel_takes_prologue(const GfUse *use, const GfTarget *target)
     return !gf_attr_i(n, "transpose_b") && (!target || limited(&y->dims[0], target->prologue_rows));
 }
 
+/* ---- heads -------------------------------------------------------------------------- */
+
+/* The one node of its kernel that uses `n`; NULL: none, or several. */
+static const GfNode *only_user_inside(const GfNode *n)
+{
+    const GfNode *user = NULL;
+
+    for (const GfUse *u = n->result_count == 1 ? n->results[0].uses : NULL; u; u = u->next) {
+        if (u->user->kernel != n->kernel || u->user == user)
+            continue;
+        if (user)
+            return NULL;
+        user = u->user;
+    }
+    return user;
+}
+
+static bool reads_rows(const GfNode *product)
+{
+    return product->op == GF_OP_LINEAR || !gf_attr_i(product, "transpose_a");
+}
+
+/* A product that reads `v` as rows of its operand a, and as nothing else. */
+static bool multiplies_rows(const GfNode *product, const GfValue *v)
+{
+    for (uint32_t i = 1; i < product->operand_count; i++) {
+        if (gf_operand(product, i) == v)
+            return false;
+    }
+    return reads_rows(product) && gf_operand(product, 0) == v;
+}
+
+/* The product that `n` leads to over elementwise nodes of one user each; NULL: none. */
+static const GfNode *product_behind(const GfNode *n)
+{
+    const GfNode *user = only_user_inside(n);
+
+    while (user && is_map(user)) {
+        n = user;
+        user = only_user_inside(n);
+    }
+    return user && class_of(user) == GF_CLASS_GEMM && multiplies_rows(user, &n->results[0]) ? user : NULL;
+}
+
+/* A product among what `n` is made of in its kernel, over elementwise nodes that have
+ * no other user there: they are a tree. */
+static bool is_made_of_product(const GfNode *n)
+{
+    for (uint32_t i = 0; i < n->operand_count; i++) {
+        const GfNode *from = gf_operand(n, i)->node;
+        if (from->kernel != n->kernel || only_user_inside(from) != n)
+            continue;
+        if ((class_of(from) == GF_CLASS_GEMM && reads_rows(from)) || (is_map(from) && is_made_of_product(from)))
+            return true;
+    }
+    return false;
+}
+
+bool gf_kernel_is_head(const GfNode *n)
+{
+    bool product = class_of(n) == GF_CLASS_GEMM;
+
+    if (n->kernel == GF_NO_KERNEL || (!product && !is_map(n)) || !product_behind(n))
+        return false;
+    return product ? reads_rows(n) : is_made_of_product(n);
+}
+
+/* ---- prologues ---------------------------------------------------------------- */
+
 /* The one node that uses `n`, or NULL. */
 static const GfNode *only_user(const GfNode *n)
 {
@@ -92,7 +161,7 @@ bool gf_kernel_is_prologue(const GfNode *n)
 {
     const GfNode *user = is_map(n) ? only_user(n) : NULL;
 
-    if (!user || user->kernel != n->kernel || n->kernel == GF_NO_KERNEL)
+    if (!user || user->kernel != n->kernel || n->kernel == GF_NO_KERNEL || gf_kernel_is_head(n))
         return false;
     if (class_of(user) != GF_CLASS_GEMM)
         return gf_kernel_is_prologue(user);
@@ -165,13 +234,12 @@ static bool map_fits(const GfNode *n, const GfType *domain, const Fit *fit)
 
 /* ---- one predicate a kind ------------------------------------------------------ */
 
-static bool product_fits(const GfNode *n, const Fit *fit)
+/* What a product reads from inside is a prologue, or a head that reads none. */
+static bool factors_fit(const GfNode *n, const Fit *fit)
 {
-    if (!gf_type_eq(&n->results[0].type, fit->domain))
-        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
     for (uint32_t i = 0; i < n->operand_count; i++) {
         const GfNode *from = gf_operand(n, i)->node;
-        if (!inside(gf_operand(n, i), n->kernel))
+        if (!inside(gf_operand(n, i), n->kernel) || gf_kernel_is_head(from))
             continue;
         if (!gf_kernel_is_prologue(from))
             return refuse(fit, GF_REFUSAL_FEEDS_PRODUCT, n);
@@ -179,6 +247,36 @@ static bool product_fits(const GfNode *n, const Fit *fit)
             return refuse(fit, GF_REFUSAL_PROLOGUE_SIZE, from);
     }
     return true;
+}
+
+static bool product_fits(const GfNode *n, const Fit *fit)
+{
+    if (!gf_type_eq(&n->results[0].type, fit->domain))
+        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
+    return factors_fit(n, fit);
+}
+
+/* Rows of D, few columns, and no reason to compute them over and over. */
+static bool head_fits(const GfNode *n, const Fit *fit)
+{
+    const GfType *type = &n->results[0].type, *domain = fit->domain;
+    const GfTarget *target = fit->target;
+
+    if (type->rank != 2 || domain->rank != 2 || !limited(&type->dims[1], GF_HEAD_COLUMNS) ||
+        !gf_dim_eq(type->dims[0], domain->dims[0]))
+        return refuse(fit, GF_REFUSAL_FEEDS_PRODUCT, product_behind(n));
+    if (target && !target->whole_rows && !limited(&domain->dims[1], target->prologue_columns))
+        return refuse(fit, GF_REFUSAL_PROLOGUE_SIZE, n);
+    if (class_of(n) == GF_CLASS_GEMM)
+        return factors_fit(n, fit);
+    for (uint32_t i = 0; i < n->operand_count; i++) {
+        const GfNode *from = gf_operand(n, i)->node;
+        if (inside(gf_operand(n, i), n->kernel) && !gf_kernel_is_head(from))
+            return refuse(fit, GF_REFUSAL_PROLOGUE_WAITS, n);
+        if (gf_kernel_is_head(from) && !gf_type_eq(type, &gf_operand(n, i)->type))
+            return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
+    }
+    return map_fits(n, type, fit);
 }
 
 /* A prologue runs before the product: it must not wait for the tile. */
@@ -200,6 +298,8 @@ static bool prologue_fits(const GfNode *n, const Fit *fit)
 
 static bool tile_fits(const GfNode *n, const Fit *fit)
 {
+    if (gf_kernel_is_head(n))
+        return head_fits(n, fit);
     if (class_of(n) == GF_CLASS_GEMM)
         return product_fits(n, fit);
     return gf_kernel_is_prologue(n) ? prologue_fits(n, fit) : map_fits(n, fit->domain, fit);
@@ -275,14 +375,17 @@ static void count_node(Census *c, GfNode *n)
         c->constant = n;
         return;
     }
+    bool head = class_ == GF_CLASS_GEMM && gf_kernel_is_head(n);
+
     c->last = n;
-    count_class(&c->products, &c->product, class_ == GF_CLASS_GEMM, n);
+    count_class(&c->heads, &c->head, head, n);
+    count_class(&c->products, &c->product, class_ == GF_CLASS_GEMM && !head, n);
     count_class(&c->rows, &c->row, class_ == GF_CLASS_ROW, n);
     count_class(&c->sums, &c->sum, class_ == GF_CLASS_COLSUM, n);
     count_class(&c->opaques, &c->opaque, class_ == GF_CLASS_OPAQUE, n);
     count_class(&c->updates, &c->update, n->result_count > 1 && class_ == GF_CLASS_ELEMENTWISE, n);
     c->maps += class_ == GF_CLASS_ELEMENTWISE;
-    if (!c->first || class_of(c->first) == GF_CLASS_ELEMENTWISE)
+    if (!head && (!c->first || class_of(c->first) == GF_CLASS_ELEMENTWISE))
         c->first = n;
 }
 
@@ -322,6 +425,8 @@ static bool form_of_many(GfNode *const *nodes, uint32_t count, const Census *c, 
         return refuse(fit, GF_REFUSAL_MIXES_PRODUCT, c->rows ? c->row : c->sum);
     if (c->products && fit->target && c->products > fit->target->products_limit)
         return refuse(fit, GF_REFUSAL_PRODUCTS, c->product);
+    if (c->heads > 1)
+        return refuse(fit, GF_REFUSAL_HEADS, c->head);
     if (c->products)
         return all_fit(nodes, count, tile_fits, fit);
     if (c->rows && c->sums)
@@ -375,7 +480,7 @@ bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *ta
     if (!c.first) /* constants only: one of them, stored */
         c.first = c.constant;
     *form = form_by_class(&c);
-    uint32_t coded = c.products + c.rows + c.sums + c.opaques + c.maps;
+    uint32_t coded = c.products + c.heads + c.rows + c.sums + c.opaques + c.maps;
     if (coded == 0)
         return count == 1 || refuse(&fit, GF_REFUSAL_NO_EDGE, NULL);
     if (coded > 1 && target && coded > target->kernel_nodes)

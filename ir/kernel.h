@@ -6,7 +6,9 @@
  *
  *   TILE    matrix products of one result type D = [n,m], at most `products_limit`.
  *           Epilogue: elementwise nodes of type D.  Prologue: see
- *           gf_kernel_is_prologue.  Products never feed each other.
+ *           gf_kernel_is_prologue.  Head: at most one product of few columns,
+ *           of which another multiplies the rows on; see gf_kernel_is_head.
+ *           Other products never feed each other.
  *   ROW     row ops and elementwise nodes over one D = [n,m], m constant.  Row
  *           ops may also give [n,1], which elementwise nodes read as broadcast.
  *   FLAT    elementwise nodes of one type D; operands have the type D or rank 0.
@@ -37,7 +39,7 @@ typedef enum GfKernelKind {
 typedef struct GfKernelForm {
     GfKernelKind kind;
     GfType domain;     /* D above; OPAQUE: type of the first result */
-    uint32_t products; /* TILE: how many */
+    uint32_t products; /* TILE: how many have the type D */
 } GfKernelForm;
 
 /* Why nodes are not one kernel.  X(id, what it says of GfRefusal.node) */
@@ -56,6 +58,7 @@ typedef struct GfKernelForm {
     X(FEEDS_PRODUCT, "is a product, and needs whole what the same kernel would still compute")                         \
     X(PROLOGUE_WAITS, "is computed while a product loads, and would wait for that product's tile")                     \
     X(PROLOGUE_SIZE, "would be computed anew for each of many tiles of the product that loads it")                     \
+    X(HEADS, "would be the second product that is computed in front of the tile")                                      \
     X(STORED, "is read elsewhere, too, and the kernel of a column sum stores no elements")                             \
     X(UPDATES, "would be a second AdamW update in the kernel")                                                         \
     X(PATH, "stands between them: it waits for the one, and the other waits for it")                                   \
@@ -92,6 +95,14 @@ bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *ta
  * elementwise, all uses in one node of the kernel, which is a product that reads
  * it as `x` of linear, as not transposed `a` or `b` of matmul, or a prologue. */
 bool gf_kernel_is_prologue(const GfNode *n);
+
+/* A node that is computed in front of a product's tile, for whole rows: a product
+ * [n,r] (the head product; r at most GF_HEAD_COLUMNS) of rows, and the elementwise
+ * nodes [n,r] between it and the product [n,m] of the same kernel that reads the last
+ * of them as `x` of linear or as not transposed `a` of matmul.  In the kernel each has
+ * one user; others may read it from memory.  t = (x A') s in y = t B', as LoRA has it. */
+enum { GF_HEAD_COLUMNS = 64 };
+bool gf_kernel_is_head(const GfNode *n);
 
 /* True when the operand slot `use` of a product is one that a prologue of
  * `target` (NULL: no limits) may feed. */

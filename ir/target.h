@@ -15,6 +15,7 @@ typedef struct GfTarget {
     uint32_t products_limit;  /* matrix products that one tile may add up */
     int64_t prologue_columns; /* widest product that may recompute an elementwise operand a */
     int64_t prologue_rows;    /* tallest product that may recompute an elementwise operand b */
+    bool whole_rows;          /* a tile of products can take all columns of its rows: a head is computed once */
     int64_t alignment;        /* bytes, of every planned buffer */
     bool rounded_products;    /* gains from factors rounded to bf16 or tf32 */
     bool joins_launches;      /* runs neighbouring launches of one kernel that do not wait for each other as one */

@@ -19,11 +19,10 @@
  *   4. Where no tile has room, L's kernel takes only what leads to the first
  *      add: it reads the other operand from memory, and still L is not stored.
  *
- * What stays apart, and why.  s = dropout(x) A' is a kernel of its own, since a tile
- * of the sum needs all of it: computed in the tile it would be computed, and its
- * mask drawn, once for each panel of columns.  Backward, dB and ds each read dy
- * for themselves: together they take some 1 % of a step, most of it arithmetic,
- * so one reading for both would gain a fraction of that.
+ * What stays apart, and why.  s = dropout(x) A' is a kernel of its own, and so is ds:
+ * a tile of the sum needs all of it.  The pass fuse-down puts both in front of the
+ * tile, for those who ask for it; its file says what that is worth.  dB reads dy
+ * for itself: with ds it takes some 1 % of a step, most of it arithmetic.
  *
  * Legal because kernel numbers change no value; gf_groups_merge refuses what is
  * not convex or not a tile.  O(nodes).

@@ -26,6 +26,7 @@ const GfTarget gf_target_any = {
     .products_limit = 2,
     .prologue_columns = 64,
     .prologue_rows = 64,
+    .whole_rows = true,
     .alignment = 64,
     .rounded_products = true,
 };

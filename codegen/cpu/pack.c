@@ -5,6 +5,7 @@
  * input read the same panels.
  */
 #include "codegen/cpu/tile.h"
+#include "ir/kernel.h"
 
 static bool is_product(const GfNode *n)
 {
@@ -38,7 +39,8 @@ TilePacks cpu_tile_packs(const GfRegion *r)
     TilePacks packs = {0};
 
     for (uint32_t i = 0; r->kind == GF_REGION_TILE && i < r->node_count && packs.count < MAX_PRODUCTS; i++) {
-        const GfNode *packer = is_product(r->nodes[i]) ? tile_packer(r->nodes[i]) : NULL;
+        bool tile = is_product(r->nodes[i]) && !gf_kernel_is_head(r->nodes[i]);
+        const GfNode *packer = tile ? tile_packer(r->nodes[i]) : NULL;
         if (!packer)
             continue;
         packs.product[packs.count] = r->nodes[i];

@@ -20,7 +20,9 @@
  * read once from further away for all rows of the block.
  */
 #include "codegen/cpu/tile.h"
+
 #include "codegen/cpu/ops.h"
+#include "ir/kernel.h"
 
 const CpuOp cpu_linear = {0};
 const CpuOp cpu_matmul = {0};
@@ -49,6 +51,8 @@ static V tile_source(Emit *e, const GfValue *v, Point p)
     Tiles *t = e->self;
     int i = t->in_epilogue ? product_index(t, v->node) : -1;
 
+    if (v->node == t->head.node)
+        return head_value(e, t, v, p);
     if (i < 0)
         return NULL;
     V at = ll_add(l, ll_mul(l, t->row, ll_i(l, (int64_t)t->vectors * l->width)), ll_sub(l, p.col, t->panel_col));
@@ -68,9 +72,22 @@ static GfStatus collect(Emit *e, Tiles *t)
         if (round && *round)
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "the cpu target has no products of factors rounded to %s",
                            round);
-        t->product[t->count++] = gemm_product(n);
+        if (gf_kernel_is_head(n))
+            head_init(e, t, n);
+        else
+            t->product[t->count++] = gemm_product(n);
     }
     return GF_OK;
+}
+
+/* Outputs of the tiles; the head's are stored in front of them. */
+static void collect_outputs(Emit *e, Tiles *t)
+{
+    t->outputs = GF_NEW_ARRAY(e->arena, const GfValue *, e->r->output_count + 1);
+    for (uint32_t i = 0; t->outputs && i < e->r->output_count; i++) {
+        if (!gf_kernel_is_head(e->r->outputs[i]->node))
+            t->outputs[t->output_count++] = e->r->outputs[i];
+    }
 }
 
 static void reserve(Emit *e, Tiles *t)
@@ -90,11 +107,13 @@ static void reserve(Emit *e, Tiles *t)
                            : NULL;
         t->strips[i] = p->a_transposed && !t->a_rows[i] ? emit_scratch(e, gemm_strip_floats(e, p->inner) * 4) : NULL;
     }
+    if (t->head.node)
+        head_reserve(e, t);
 }
 
 /* ---- packing ---------------------------------------------------------------------------- */
 
-static void pack_panel(Emit *e, const Product *p, V col, bool whole, unsigned vectors, V panel)
+void tile_pack_panel(Emit *e, const Product *p, V col, bool whole, unsigned vectors, V panel)
 {
     V inner = emit_dim(e, p->inner), cols = emit_dim(e, p->cols);
     Transposed b = {emit_base(e, p->b), inner, inner};
@@ -161,7 +180,7 @@ static void pack_panels(Emit *e, Tiles *t, V first, V count)
         if (t->panels[i] && t->packer[i])
             repack_panel(e, t, i, t->panel_col);
         else if (t->panels[i])
-            pack_panel(e, &t->product[i], t->panel_col, t->whole, t->vectors, t->panel[i]);
+            tile_pack_panel(e, &t->product[i], t->panel_col, t->whole, t->vectors, t->panel[i]);
     }
     ll_end(l, &p);
 }
@@ -182,8 +201,8 @@ static void compute_point(Emit *e, void *self, Point p)
     ll_vstore(e->l, emit_value(e, row->a, p), row->to, ll_add(e->l, row->at, p.col), p.mask);
 }
 
-/* Prologue: rows [row, row + count) of a computed into scratch. */
-static void compute_rows(Emit *e, const Product *p, V row, V count, V to)
+/* A prologue, or what stands behind the head. */
+void tile_compute_rows(Emit *e, const Product *p, V row, V count, V to)
 {
     Ll *l = e->l;
     Loop i = ll_for(l, ll_i(l, 0), count, 1);
@@ -193,18 +212,20 @@ static void compute_rows(Emit *e, const Product *p, V row, V count, V to)
     ll_end(l, &i);
 }
 
-static Stride stride_of(Emit *e, GfDim dim)
+Stride tile_row_stride(Emit *e, const Product *p)
 {
-    return (Stride){dim.symbol == GF_CONSTANT ? dim.size : -1, emit_dim(e, dim)};
+    return (Stride){p->inner.symbol == GF_CONSTANT ? p->inner.size : -1, emit_dim(e, p->inner)};
 }
 
 /* What the rows [row, row + count) read of a, for all panels. */
 static void prepare_block(Emit *e, Tiles *t, V row, V count)
 {
+    if (t->head.node)
+        head_compute(e, t, row, count);
     for (uint32_t i = 0; i < t->count; i++) {
         const Product *p = &t->product[i];
         if (t->a_rows[i])
-            compute_rows(e, p, row, count, t->a_rows[i]);
+            tile_compute_rows(e, p, row, count, t->a_rows[i]);
         if (t->strips[i])
             gemm_pack_strips(e, emit_base(e, p->a), emit_dim(e, p->rows), emit_dim(e, p->inner), row, t->strips[i]);
     }
@@ -216,7 +237,7 @@ static void fill_tile(Emit *e, Tiles *t, uint32_t i, V row, V in_block, V count)
     Ll *l = e->l;
     Product *p = &t->product[i];
     V inner = emit_dim(e, p->inner), a;
-    Stride row_stride = stride_of(e, p->inner), k_stride = {1, NULL};
+    Stride row_stride = tile_row_stride(e, p), k_stride = {1, NULL};
 
     if (t->strips[i]) {
         row_stride = (Stride){1, NULL};
@@ -238,19 +259,19 @@ static void fill_tile(Emit *e, Tiles *t, uint32_t i, V row, V in_block, V count)
 static void epilogue_points(Emit *e, Tiles *t, const Point *points, const V *in_tile, unsigned count, V cols)
 {
     Ll *l = e->l;
-    uint32_t outputs = e->r->output_count;
+    uint32_t outputs = t->output_count;
     V *values = GF_NEW_ARRAY(e->arena, V, (size_t)count * outputs);
 
     for (unsigned i = 0; values && i < count * outputs; i++) {
         if (i % outputs == 0)
             emit_fresh(e);
         t->row = in_tile[i / outputs];
-        values[i] = emit_value(e, e->r->outputs[i % outputs], points[i / outputs]);
+        values[i] = emit_value(e, t->outputs[i % outputs], points[i / outputs]);
     }
     for (unsigned i = 0; values && i < count * outputs; i++) {
         Point p = points[i / outputs];
         V at = ll_add(l, ll_mul(l, p.row, cols), p.col);
-        ll_vstore(l, values[i], emit_base(e, e->r->outputs[i % outputs]), at, p.mask);
+        ll_vstore(l, values[i], emit_base(e, t->outputs[i % outputs]), at, p.mask);
     }
 }
 
@@ -282,6 +303,11 @@ static void emit_block(Emit *e, Tiles *t, V from, V to, V first, V panels)
     Ll *l = e->l;
 
     prepare_block(e, t, from, ll_sub(l, to, from));
+    if (t->head.node) {
+        If begins = ll_if(l, LLVMBuildICmp(l->b, LLVMIntEQ, first, ll_i(l, 0), ""));
+        head_store(e, t, ll_sub(l, to, from));
+        ll_fi(l, &begins);
+    }
     Loop p = ll_for(l, ll_i(l, 0), panels, 1);
     find_panels(e, t, ll_add(l, first, p.i), p.i);
     Loop row = ll_for(l, from, to, l->tile_rows);
@@ -300,6 +326,8 @@ static void emit_task(Emit *e, Tiles *t, V group, V from, V to)
     V first = ll_mul(l, group, ll_i(l, t->group)), panels = ll_min(l, ll_i(l, t->group), ll_sub(l, all, first));
 
     pack_panels(e, t, first, panels);
+    if (t->head.node)
+        head_pack(e, t);
     Loop block = ll_for(l, from, to, t->block);
     emit_block(e, t, block.i, ll_min(l, to, ll_add(l, block.i, ll_i(l, t->block))), first, panels);
     ll_end(l, &block);
@@ -319,16 +347,25 @@ static bool packs_rows(const Tiles *t)
     return any;
 }
 
+/* Rows of a are prepared a block at a time, for all panels of the task. */
+static bool prepares_blocks(const Tiles *t)
+{
+    return t->head.node || packs_rows(t);
+}
+
 /* Packing rows of a costs reads far apart, so many panels share them: a quarter of all,
- * as far as their scratch allows.  Where a is read as it lies, a panel at a time is best:
- * its rows come in order, and the panel stays near. */
+ * as far as their scratch allows; of a head, all of them.  Where a is read as it lies, a
+ * panel at a time is best: its rows come in order, and the panel stays near. */
 static int64_t panels_a_task(Emit *e, const Tiles *t, int64_t panels)
 {
-    int64_t bytes = 0;
+    int64_t bytes = 0, group = t->head.node ? panels : packs_rows(t) ? (panels + 3) / 4 : 1;
 
-    for (uint32_t i = 0; i < t->count; i++)
-        bytes += gemm_panel_floats(e, t->product[i].inner, t->vectors) * 4;
-    int64_t fit = PANEL_BYTES / bytes, group = packs_rows(t) ? (panels + 3) / 4 : 1;
+    for (uint32_t i = 0; i < t->count; i++) {
+        const Product *p = &t->product[i];
+        bool packed = t->head.node && tile_packer(p->node) == p->node;
+        bytes += packed ? 0 : gemm_panel_floats(e, p->inner, t->vectors) * 4;
+    }
+    int64_t fit = bytes ? PANEL_BYTES / bytes : group;
     return fit < 1 ? 1 : group < fit ? group : fit;
 }
 
@@ -337,6 +374,8 @@ static int64_t rows_a_task(Emit *e, const Tiles *t, int64_t panels)
 {
     int64_t quarter = up_to(emit_dim_max(e, e->r->rows) / 4, BLOCK_ROWS);
 
+    if (t->head.node)
+        return BLOCK_ROWS;
     if (t->group > 1)
         return quarter < 2 * BLOCK_ROWS ? 2 * BLOCK_ROWS : quarter < 8 * BLOCK_ROWS ? quarter : 8 * BLOCK_ROWS;
     return panels >= 16 ? INT32_MAX : (panels >= 8 ? 8 : panels >= 4 ? 4 : 2) * BLOCK_ROWS;
@@ -352,12 +391,13 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     GfDim cols = e->r->cols;
     t.vectors = gemm_panel_vectors(l, cols);
     int64_t panel = (int64_t)t.vectors * l->width, panels = (emit_dim_max(e, cols) + panel - 1) / panel;
-    t.block = packs_rows(&t) ? BLOCK_ROWS : l->tile_rows;
+    t.block = prepares_blocks(&t) ? BLOCK_ROWS : l->tile_rows;
     t.group = panels_a_task(e, &t, panels);
     int64_t rows = rows_a_task(e, &t, panels);
     t.whole = cols.symbol == GF_CONSTANT && cols.size % panel == 0;
     e->self = &t;
     e->source = tile_source;
+    collect_outputs(e, &t);
     reserve(e, &t);
 
     V all = emit_dim(e, e->r->rows), chunks = ll_ceil_div(l, all, ll_i(l, rows));

@@ -1,9 +1,22 @@
 /* tile.h -- what a kernel of matrix products consists of: between tile.c, which writes
- * it, and pack.c, which says what it reads packed. */
+ * it, head.c, which writes what stands in front of its tiles, and pack.c, which says what
+ * it reads packed. */
 #ifndef GF_CODEGEN_CPU_TILE_H
 #define GF_CODEGEN_CPU_TILE_H
 
 #include "codegen/cpu/gemm.h"
+
+/* The product that is computed for whole rows in front of the tiles: gf_kernel_is_head. */
+typedef struct Head {
+    const GfNode *node; /* NULL: there is none */
+    Product product;
+    unsigned vectors;
+    int64_t panel, panels; /* columns a panel, and how many panels */
+    V packed;              /* scratch: b */
+    V a_rows;              /* scratch for computed rows of a, or NULL */
+    V rows;                /* scratch: rows of the result, [panels][block][panel] */
+    V first;               /* row in which the block begins */
+} Head;
 
 typedef struct Tiles {
     uint32_t count;
@@ -22,11 +35,35 @@ typedef struct Tiles {
     V row;         /* of the tile (relative), while the epilogue runs */
     V panel_col;   /* first column of the panel */
     bool in_epilogue;
+    const GfValue **outputs; /* of the region, but for those of the head */
+    uint32_t output_count;
+    Head head;
 } Tiles;
 
 /* The product whose packed panels `n` reads: itself; or, when n is the gradient dx = dy W
  * beside y = x W^T, that one, so that nobody needs W as it is stored.  NULL: b is not packed. */
 const GfNode *tile_packer(const GfNode *n);
+
+/* Pack the panel of b that begins at column `col`. */
+void tile_pack_panel(Emit *e, const Product *p, V col, bool whole, unsigned vectors, V panel);
+
+/* Rows [row, row + count) of a, computed into `to`, `inner` floats each. */
+void tile_compute_rows(Emit *e, const Product *p, V row, V count, V to);
+
+Stride tile_row_stride(Emit *e, const Product *p); /* of rows of a, as memory or tile_compute_rows has them */
+
+/* ---- the head (head.c) ---- */
+
+/* Set t->head from the product `n`; its scratch, once t->block is known. */
+void head_init(Emit *e, Tiles *t, const GfNode *n);
+void head_reserve(Emit *e, Tiles *t);
+
+void head_pack(Emit *e, Tiles *t);                    /* its operand b, for a task */
+void head_compute(Emit *e, Tiles *t, V row, V count); /* rows [row, row + count), a block */
+void head_store(Emit *e, Tiles *t, V count);          /* those outputs of the region that belong to the head */
+
+/* The head product at a point of the block. */
+V head_value(Emit *e, const Tiles *t, const GfValue *v, Point p);
 
 /* Floats from one packed panel to the next. */
 V tile_panel_stride(Emit *e, const Product *p, unsigned vectors);

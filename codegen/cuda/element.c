@@ -95,14 +95,14 @@ const char *cuda_operand(CudaEmit *e, const GfNode *n, uint32_t i)
 }
 
 /* All values before any store: an output may take over the memory of an input. */
-void cuda_store_outputs(CudaEmit *e)
+void cuda_store(CudaEmit *e, GfValue *const *outputs, uint32_t count)
 {
-    const char **values = GF_NEW_ARRAY(e->arena, const char *, e->r->output_count + 1);
+    const char **values = GF_NEW_ARRAY(e->arena, const char *, count + 1);
 
-    for (uint32_t i = 0; values && i < e->r->output_count; i++)
-        values[i] = cuda_value(e, e->r->outputs[i]);
-    for (uint32_t i = 0; values && i < e->r->output_count; i++)
-        cuda_line(e, "%s[%s] = %s;", cuda_pointer(e, e->r->outputs[i]), cuda_index(e, e->r->outputs[i]), values[i]);
+    for (uint32_t i = 0; values && i < count; i++)
+        values[i] = cuda_value(e, outputs[i]);
+    for (uint32_t i = 0; values && i < count; i++)
+        cuda_line(e, "%s[%s] = %s;", cuda_pointer(e, outputs[i]), cuda_index(e, outputs[i]), values[i]);
 }
 
 /* ---- ops ---------------------------------------------------------------------------- */

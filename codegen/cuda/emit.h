@@ -84,10 +84,10 @@ void cuda_end(CudaEmit *e);
 /* The value at the current point as a C expression; what it needs is written before it. */
 const char *cuda_value(CudaEmit *e, const GfValue *v);
 const char *cuda_operand(CudaEmit *e, const GfNode *n, uint32_t i);
-void cuda_fresh(CudaEmit *e);                          /* another point: variables hold nothing */
-const char *cuda_index(CudaEmit *e, const GfValue *v); /* of v at the point, broadcast */
-void cuda_store_outputs(CudaEmit *e);                  /* all outputs of the domain's type, at the point */
-const char *cuda_float(CudaEmit *e, double value);     /* a literal */
+void cuda_fresh(CudaEmit *e);                                          /* another point: variables hold nothing */
+const char *cuda_index(CudaEmit *e, const GfValue *v);                 /* of v at the point, broadcast */
+void cuda_store(CudaEmit *e, GfValue *const *outputs, uint32_t count); /* outputs of the region, at the point */
+const char *cuda_float(CudaEmit *e, double value);                     /* a literal */
 
 /* ---- ops ------------------------------------------------------------------------- */
 

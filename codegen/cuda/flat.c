@@ -24,7 +24,7 @@ GfStatus cuda_emit_flat(CudaEmit *e)
     cuda_begin_sized(e);
     cuda_line(e, "const long long end = gf_least((task + 1) * extra2, elements);");
     cuda_open(e, "for (long long i = task * extra2 + threadIdx.x; i < end; i += %d)", THREADS);
-    cuda_store_outputs(e);
+    cuda_store(e, e->r->outputs, e->r->output_count);
     cuda_close(e, "");
     cuda_end(e);
     return GF_OK;

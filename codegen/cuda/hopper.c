@@ -50,7 +50,7 @@ static bool is_narrow(const CudaEmit *e)
 
 static bool applies(const CudaEmit *e, const Tiles *t)
 {
-    if (!e->features.wgmma || is_narrow(e))
+    if (!e->features.wgmma || is_narrow(e) || t->head.node)
         return false;
     for (uint32_t i = 0; i < t->count; i++)
         if (strcmp(t->product[i].precision, "GfBf16") != 0)

@@ -4,7 +4,9 @@
  * fills accumulators, then the epilogue computes the outputs from them: bias,
  * gelu, dropout, residual, and the low-rank product of LoRA, which is just a
  * second product of the same region.  An operand that the region computes itself
- * (a prologue) is computed while it is put into shared memory.
+ * (a prologue) is computed while it is put into shared memory.  A head (a product of
+ * few columns, of which another multiplies the rows on) is a tile of its own before
+ * them, kept in shared memory; the blocks of the first columns store it.
  *
  * Where few tiles have a long inner dim, several blocks share a tile and their
  * sums are added in a fixed order by the last one (gf_join).
@@ -12,7 +14,9 @@
  * The tile is that of device/tile.cuh, or that of device/hopper.cuh (hopper.c).
  */
 #include "codegen/cuda/tile.h"
+
 #include "codegen/cuda/ops.h"
+#include "ir/kernel.h"
 
 #include <string.h>
 
@@ -57,6 +61,10 @@ static GfStatus collect(CudaEmit *e, Tiles *t)
         const GfNode *n = e->r->nodes[i];
         if (!is_product(n))
             continue;
+        if (gf_kernel_is_head(n)) {
+            t->head = product_of(n);
+            continue;
+        }
         if (t->count == MAX_PRODUCTS)
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "more than %d products in one kernel", MAX_PRODUCTS);
         t->product[t->count] = product_of(n);
@@ -96,6 +104,23 @@ static int operand_floats(int outer, bool deep)
     return deep ? outer * (DEPTH + PAD) : DEPTH * (outer + PAD);
 }
 
+/* Bytes of a product's stages of a tile bm x bn. */
+static uint32_t stage_bytes(const Product *p, int bm, int bn)
+{
+    return (uint32_t)(STAGES * (operand_floats(bm, p->deep_a) + operand_floats(bn, p->deep_b))) * 4;
+}
+
+static void reserve_head(CudaEmit *e, Tiles *t)
+{
+    GfDim cols = cuda_shape(&t->head.node->results[0].type).cols;
+
+    t->head_bn = t->bm > NARROW && cols.size <= NARROW ? NARROW : BROAD;
+    uint32_t bytes = stage_bytes(&t->head, t->bm, t->head_bn);
+    e->shared = bytes > e->shared ? bytes : e->shared;
+    t->head_rows = e->shared;
+    e->shared += (uint32_t)(t->bm * t->head_bn) * 4;
+}
+
 /* The tile of tile.cuh, which suits any product. */
 static void choose_plain(CudaEmit *e, Tiles *t)
 {
@@ -108,10 +133,11 @@ static void choose_plain(CudaEmit *e, Tiles *t)
     e->threads = TILE_THREADS;
     e->splits = choose_splits(e, t, tiles_of(rows, t->bm) * tiles_of(cols, t->bn) * e->together);
     for (uint32_t i = 0; i < t->count; i++) {
-        int stage = operand_floats(t->bm, t->product[i].deep_a) + operand_floats(t->bn, t->product[i].deep_b);
-        uint32_t bytes = (uint32_t)(STAGES * stage) * 4;
+        uint32_t bytes = stage_bytes(&t->product[i], t->bm, t->bn);
         e->shared = bytes > e->shared ? bytes : e->shared;
     }
+    if (t->head.node)
+        reserve_head(e, t);
 }
 
 static void reserve(CudaEmit *e, Tiles *t)
@@ -126,21 +152,29 @@ static void reserve(CudaEmit *e, Tiles *t)
 
 /* ---- values ------------------------------------------------------------------------- */
 
+/* The line that has the value at the point. */
+static const char *write_source(CudaEmit *e, const GfValue *v, const Product *p, const char *sum)
+{
+    if (p->bias)
+        sum = cuda_text(e, "%s + %s", sum, cuda_value(e, p->bias));
+    cuda_line(e, "const float %s = %s;", cuda_name(e, v), sum);
+    e->done[(size_t)v->node->id * 3] = true;
+    return cuda_name(e, v);
+}
+
 static const char *tile_source(CudaEmit *e, const GfValue *v)
 {
     const Tiles *t = e->self;
 
+    if (v->node == t->head.node)
+        return write_source(e, v, &t->head, cuda_text(e, "head_rows[(row - tile.row) * %d + col]", t->head_bn));
+
     for (uint32_t i = 0; t->index && i < t->count; i++) {
         const Product *p = &t->product[i];
-        size_t slot = (size_t)v->node->id * 3;
         if (p->node != v->node)
             continue;
         const char *sum = cuda_text(e, p->index ? "acc[%s + %u * tile.elements]" : "acc[%s]", t->index, p->index);
-        if (p->bias)
-            sum = cuda_text(e, "%s + %s", sum, cuda_value(e, p->bias));
-        cuda_line(e, "const float %s = %s;", cuda_name(e, v), sum);
-        e->done[slot] = true;
-        return cuda_name(e, v);
+        return write_source(e, v, p, sum);
     }
     return NULL;
 }
@@ -186,6 +220,17 @@ static const char *operand_type(CudaEmit *e, const TileKind *kind, int outer, bo
     return cuda_text(e, "%s<%d, %s%s>", kind->operand, outer, deep ? "true" : "false", kind->more);
 }
 
+/* The two loaders, which end the call of `product`. */
+static void write_loaders(CudaEmit *e, Tiles *t, const Product *p, const Operand *a, const Operand *b)
+{
+    e->indent++;
+    write_loader(e, t, p, a);
+    cuda_close(e, ",");
+    write_loader(e, t, p, b);
+    cuda_close(e, ");");
+    e->indent--;
+}
+
 static void write_product(CudaEmit *e, Tiles *t, Product *p)
 {
     Operand a = {p->a, e->r->rows, "tile.row", operand_type(e, t->kind, t->bm, p->deep_a), p->deep_a};
@@ -201,10 +246,62 @@ static void write_product(CudaEmit *e, Tiles *t, Product *p)
     cuda_line(e, "tile.product<%s, %s, %s>(acc%s, %s, %s,", p->precision, p->deep_a ? "true" : "false",
               p->deep_b ? "true" : "false", p->index ? cuda_text(e, " + %u * tile.elements", p->index) : "", begin,
               end);
+    write_loaders(e, t, p, &a, &b);
+}
+
+/* ---- the head -------------------------------------------------------------------------------- */
+
+/* Outputs of the region that belong to the head, or those that do not. */
+static void store(CudaEmit *e, bool head)
+{
+    GfValue **outputs = GF_NEW_ARRAY(e->arena, GfValue *, e->r->output_count + 1);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; outputs && i < e->r->output_count; i++) {
+        if (gf_kernel_is_head(e->r->outputs[i]->node) == head)
+            outputs[count++] = e->r->outputs[i];
+    }
+    cuda_fresh(e);
+    if (outputs)
+        cuda_store(e, outputs, count);
+}
+
+static bool stores_head(const CudaEmit *e)
+{
+    for (uint32_t i = 0; i < e->r->output_count; i++) {
+        if (gf_kernel_is_head(e->r->outputs[i]->node))
+            return true;
+    }
+    return false;
+}
+
+/* Every block computes the head of its rows whole, whatever columns and part it has. */
+static void write_head(CudaEmit *e, Tiles *t)
+{
+    const Product *p = &t->head;
+    GfDim cols = cuda_shape(&p->node->results[0].type).cols;
+    Operand a = {p->a, e->r->rows, "head.row", operand_type(e, t->kind, t->bm, p->deep_a), p->deep_a};
+    Operand b = {p->b, cols, "head.col", operand_type(e, t->kind, t->head_bn, p->deep_b), p->deep_b};
+    const char *inner = cuda_dim(e, p->inner), *rows = cuda_dim(e, e->r->rows), *width = cuda_dim(e, cols);
+
+    cuda_line(e, "%s", "");
+    cuda_line(e, "// the head, %s: inner dim %s", gf_op_text(p->node->op), inner);
+    cuda_line(e, "%s<%d, %d> head(tile.row, 0);", t->kind->tile, t->bm, t->head_bn);
+    cuda_line(e, "float *head_rows = (float *)(gf_shared_memory() + %u);", t->head_rows);
+    cuda_line(e, "float head_acc[head.elements] = {};");
+    cuda_line(e, "head.product<%s, %s, %s>(head_acc, 0, %s,", p->precision, p->deep_a ? "true" : "false",
+              p->deep_b ? "true" : "false", inner);
+    write_loaders(e, t, p, &a, &b);
+    cuda_line(
+        e, "head.each(%s, %s, [&](int row, int col, int i) { head_rows[(row - tile.row) * %d + col] = head_acc[i]; });",
+        rows, width, t->head_bn);
+    cuda_line(e, "__syncthreads();");
+    if (!stores_head(e))
+        return;
+    cuda_line(e, "if (tile.col == 0%s)", e->splits > 1 ? " && part == 0" : "");
     e->indent++;
-    write_loader(e, t, p, &a);
-    cuda_close(e, ",");
-    write_loader(e, t, p, &b);
+    cuda_open(e, "head.each(%s, %s, [&](int row, int col, int)", rows, width);
+    store(e, true);
     cuda_close(e, ");");
     e->indent--;
 }
@@ -226,8 +323,7 @@ static void write_epilogue(CudaEmit *e, Tiles *t)
     cuda_line(e, "%s", "");
     cuda_open(e, "tile.each(%s, %s, [&](int row, int col, int i)", cuda_dim(e, e->r->rows), cuda_dim(e, e->r->cols));
     t->index = "i";
-    cuda_fresh(e);
-    cuda_store_outputs(e);
+    store(e, false);
     cuda_close(e, ");");
 }
 
@@ -247,6 +343,8 @@ GfStatus cuda_emit_tile(CudaEmit *e)
     cuda_line(e, "if (tile.row >= %s)", cuda_dim(e, e->r->rows));
     cuda_line(e, "    return;");
     cuda_line(e, "float acc[%u * tile.elements] = {};", t.count);
+    if (t.head.node)
+        write_head(e, &t);
     for (uint32_t i = 0; i < t.count; i++)
         write_product(e, &t, &t.product[i]);
     if (e->splits > 1)

@@ -28,6 +28,9 @@ typedef struct TileKind {
 typedef struct Tiles {
     Product product[MAX_PRODUCTS];
     uint32_t count;
+    Product head; /* computed in front of the tile, see gf_kernel_is_head; node NULL: there is none */
+    int head_bn;
+    uint32_t head_rows; /* bytes into shared memory: its rows, [bm][head_bn] */
     const TileKind *kind;
     int bm, bn;
     const char *sizes; /* of the tile's type: "64, 64" */

@@ -21,6 +21,21 @@
 #define NORM "%g = input : f32[$m]\n%c = input : f32[$m]\n"
 #define ADAPTER "%A = param \"A\" : f32[8,$k]\n%B = param \"B\" : f32[$m,8]\n"
 
+#define LORA_FORWARD                                                                                                   \
+    XK W(" frozen") ADAPTER RNG                                                                                        \
+        "%1 = linear %x, %w, %b : " D "\n%2 = dropout %x, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"                  \
+        "%3 = linear %2, %A : f32[tokens,8]\n%4 = scale %3 {by = 4} : f32[tokens,8]\n%5 = linear %4, %B : " D          \
+        "\n%6 = add %1, %5 : " D "\nreturn y = %6, s = %4\n"
+#define LORA_BACKWARD                                                                                                  \
+    XK DY "%w = param \"w\" frozen : f32[$m,$k]\n" ADAPTER RNG "%s = input : f32[tokens,8]\n"                          \
+          "%ds = matmul %dy, %B : f32[tokens,8]\n%d4 = scale %ds {by = 4} : f32[tokens,8]\n"                           \
+          "%dB = matmul %dy, %s {transpose_a = 1} : f32[$m,8]\n"                                                       \
+          "%2 = dropout %x, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"                                                \
+          "%dA = matmul %d4, %2 {transpose_a = 1} : f32[8,$k]\n"                                                       \
+          "%5 = matmul %d4, %A : f32[tokens,$k]\n%6 = dropout %5, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"          \
+          "%7 = matmul %dy, %w : f32[tokens,$k]\n%dx = add %7, %6 : f32[tokens,$k]\n"                                  \
+          "return dA = %dA, dB = %dB, dx = %dx\n"
+
 static const KernelSizes row_sizes[] = {{29, 4, NULL}, {1, 1, NULL}, {12, 3, NULL}, {25, 5, NULL}};
 
 enum { SIZES = sizeof row_sizes / sizeof *row_sizes };
@@ -47,21 +62,9 @@ static const Fusion fusions[] = {
               "\n%2 = linear %t, %B : " D "\n%3 = add %1, %2 : " D "\nreturn y = %3\n",
      "fuse-lora,fuse"},
     /* LoRA forward: dropout as a prologue of the narrow product */
-    {XK W(" frozen") ADAPTER RNG
-     "%1 = linear %x, %w, %b : " D "\n%2 = dropout %x, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
-     "%3 = linear %2, %A : f32[tokens,8]\n%4 = scale %3 {by = 4} : f32[tokens,8]\n%5 = linear %4, %B : " D
-     "\n%6 = add %1, %5 : " D "\nreturn y = %6, s = %4\n",
-     "fuse-lora,fuse"},
+    {LORA_FORWARD, "fuse-lora,fuse"},
     /* LoRA backward: ds, dA from the masked input, dB, and dx with the masked low-rank product */
-    {XK DY "%w = param \"w\" frozen : f32[$m,$k]\n" ADAPTER RNG "%s = input : f32[tokens,8]\n"
-           "%ds = matmul %dy, %B : f32[tokens,8]\n%d4 = scale %ds {by = 4} : f32[tokens,8]\n"
-           "%dB = matmul %dy, %s {transpose_a = 1} : f32[$m,8]\n"
-           "%2 = dropout %x, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
-           "%dA = matmul %d4, %2 {transpose_a = 1} : f32[8,$k]\n"
-           "%5 = matmul %d4, %A : f32[tokens,$k]\n%6 = dropout %5, %rng {p = 0.1, key = 1} : f32[tokens,$k]\n"
-           "%7 = matmul %dy, %w : f32[tokens,$k]\n%dx = add %7, %6 : f32[tokens,$k]\n"
-           "return dA = %dA, dB = %dB, dx = %dx\n",
-     "fuse-lora,fuse"},
+    {LORA_BACKWARD, "fuse-lora,fuse"},
     /* the same of rows taken from elsewhere, which draw the masks of where they came from */
     {XK W(" frozen") ADAPTER ROWS
      "%r = input : " D "\n%1 = linear %x, %w, %b : " D "\n%d = dropout %1, %rows, %rng {p = 0.1, key = 4} : " D
@@ -152,11 +155,25 @@ static const Fusion fusions[] = {
      NULL},
 };
 
+/* ---- products in front of a tile ------------------------------------------------------------ */
+
+static const Fusion heads[] = {
+    {LORA_FORWARD, "fuse-lora,fuse-down,fuse"},
+    {LORA_FORWARD, "fuse-down,fuse"},
+    /* the same of rank 41, the head with a bias, both of its values stored */
+    {XK W(" frozen") "%A = param \"A\" : f32[41,$k]\n%a = param \"a\" : f32[41]\n%B = param \"B\" : f32[$m,41]\n"
+                     "%1 = linear %x, %A, %a : f32[tokens,41]\n%2 = neg %1 : f32[tokens,41]\n%3 = linear %2, %B : " D
+                     "\n%4 = linear %x, %w, %b : " D "\n%5 = add %3, %4 : " D "\nreturn y = %5, s = %1, t = %2\n",
+     "fuse-lora,fuse-down,fuse"},
+    {LORA_BACKWARD, "fuse-lora,fuse-down{backward=1},fuse"},
+};
+
 static const int64_t widths[] = {384, 6, 33, 16, 100, 1, 48};
 
 enum { WIDTHS = sizeof widths / sizeof *widths };
 
-static void check(const Fusion *f, int64_t m, int64_t k, const char *processor)
+static void check(const Fusion *f, const KernelSizes *sizes, uint32_t count, int64_t m, int64_t k,
+                  const char *processor)
 {
     kernel_check(&(KernelCase){.lines = f->lines,
                                .m = m,
@@ -165,8 +182,8 @@ static void check(const Fusion *f, int64_t m, int64_t k, const char *processor)
                                .passes = f->passes,
                                .tolerance = 2 * EPS * sqrt((double)(m > k ? m : k) + 64),
                                .typical = 0.3,
-                               .sizes = row_sizes,
-                               .size_count = SIZES,
+                               .sizes = sizes,
+                               .size_count = count,
                                .step = 10});
 }
 
@@ -177,7 +194,22 @@ static void fusions_agree(void **state)
     {
         for (size_t i = 0; i < sizeof fusions / sizeof *fusions; i++) {
             for (size_t w = 0; w < (processor ? 2 : WIDTHS); w++)
-                check(&fusions[i], widths[w], widths[(w + 2 + i) % WIDTHS], processor);
+                check(&fusions[i], row_sizes, SIZES, widths[w], widths[(w + 2 + i) % WIDTHS], processor);
+        }
+    }
+}
+
+/* Rows go by in blocks, of which a head is computed whole. */
+static void heads_agree(void **state)
+{
+    static const KernelSizes sizes[] = {{131, 4, NULL}, {48, 1, NULL}, {13, 2, NULL}, {97, 5, NULL}};
+
+    (void)state;
+    EACH_PROCESSOR(processor)
+    {
+        for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+            for (size_t w = 0; w < (processor ? 2 : WIDTHS); w++)
+                check(&heads[i], sizes, 4, widths[w], widths[(w + 2 + i) % WIDTHS], processor);
         }
     }
 }
@@ -245,6 +277,7 @@ static const struct {
     {"autodiff" OPTIMIZER TIDY, NULL, NULL},
     {CLASSIFIER "autodiff,prune-frozen" OPTIMIZER TIDY, NULL, NULL},
     {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse", NULL},
+    {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse-down{backward=1},fuse", NULL},
     {"autodiff,accumulate" TIDY, NULL, NULL},
     {"autodiff,adamw{max_grad_norm=1, accumulated=1}" TIDY, NULL, NULL},
     NARROW("", "autodiff" OPTIMIZER TIDY),
@@ -378,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fusions_agree),
+        cmocka_unit_test(heads_agree),
         cmocka_unit_test(steps_agree),
         cmocka_unit_test(random_graphs_agree),
     };

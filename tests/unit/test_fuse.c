@@ -20,8 +20,8 @@
 
 enum { GRAPHS = 200, NODES = 60, HIDDEN = 80 };
 
-static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, 64, false, false};
-static const GfTarget narrow = {"narrow", 4, 3, 1, 1, 1, 64, false, false};
+static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, true, 64, false, false};
+static const GfTarget narrow = {"narrow", 4, 3, 1, 1, 1, false, 64, false, false};
 
 typedef struct Bed {
     GfArena arena;
@@ -180,6 +180,7 @@ static void random_graphs_stay_right(void **state)
         check_random(seed, &wide, "fuse");
         check_random(seed, &narrow, "fuse-lora,fuse");
         check_random(seed, &wide, "fuse-lora,fuse,fuse");
+        check_random(seed, &wide, "fuse-down{backward=1},fuse");
         check_random(seed, &gf_target_any, "dce,fuse-lora,fuse,dce");
     }
 }

@@ -18,7 +18,7 @@
 
 enum { GRAPHS = 120, NODES = 80 };
 
-static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, 64, false, false};
+static const GfTarget wide = {"wide", 8192, 64, 4, 32, 32, true, 64, false, false};
 
 typedef struct Bed {
     GfArena arena;

@@ -91,10 +91,14 @@ static const Case cases[] = {
     {GF_REFUSAL_RESULTS, "1", "1", "2",
      ADAM "%b = input : f32[8]\n" UPDATE("1", "p") "%2 = mul %1#0, %b : f32[8,8]\nreturn y = %2\n", 0},
     {GF_REFUSAL_FEEDS_PRODUCT, "2", "1", "2",
+     X "%w = param \"w\" : f32[96,8]\n%v = param \"v\" : f32[8,96]\n%1 = linear %x, %w : f32[tokens,96]\n"
+       "%2 = linear %1, %v : f32[tokens,8]\nreturn y = %2\n",
+     0},
+    {GF_REFUSAL_NOT_ASKED, "1", "1", "2",
      X W "%1 = linear %x, %w : f32[tokens,8]\n%2 = linear %1, %w : f32[tokens,8]\nreturn y = %2\n", 0},
     {GF_REFUSAL_PROLOGUE_WAITS, "2", "2", "3",
-     X W "%1 = linear %x, %w : f32[tokens,8]\n%2 = gelu %1 : f32[tokens,8]\n%3 = linear %2, %w : f32[tokens,8]\n"
-         "return y = %3\n",
+     W "%x = input : f32[10,8]\n%y = input : f32[tokens,10]\n%1 = linear %x, %w : f32[10,8]\n"
+       "%2 = gelu %1 : f32[10,8]\n%3 = matmul %y, %2 : f32[tokens,8]\nreturn y = %3\n",
      0},
     {GF_REFUSAL_PROLOGUE_SIZE, "1", "1", "2",
      X "%w = param \"w\" : f32[100,8]\n%1 = exp %x : f32[tokens,8]\n%2 = linear %1, %w : f32[tokens,100]\n"
@@ -118,16 +122,26 @@ static const Case cases[] = {
      0},
 };
 
+/* Behind fuse-down: a product in front of another's tile, and of two such only one. */
+static const Case heads[] = {
+    {GF_REFUSAL_NONE, NULL, "1", "2",
+     X W "%1 = linear %x, %w : f32[tokens,8]\n%2 = linear %1, %w : f32[tokens,8]\nreturn y = %2\n", 0},
+    {GF_REFUSAL_HEADS, "1", "5", "4",
+     X W "%1 = linear %x, %w : f32[tokens,8]\n%2 = linear %1, %w : f32[tokens,8]\n%3 = linear %x, %w : f32[tokens,8]\n"
+         "%4 = linear %3, %w : f32[tokens,8]\n%5 = add %2, %4 : f32[tokens,8]\nreturn y = %5\n",
+     0},
+};
+
 enum { CASE_COUNT = sizeof cases / sizeof cases[0] };
 
-static GfRefusal why(Fixture *f, const char *a, const char *b, uint32_t kernel_nodes)
+static GfRefusal why(Fixture *f, const char *passes, const char *a, const char *b, uint32_t kernel_nodes)
 {
     GfTarget target = gf_target_any;
     GfPipelineOptions options = {.target = &target, .refusals = &f->recorded};
     GfRefusal refusal;
 
     target.kernel_nodes = kernel_nodes ? kernel_nodes : target.kernel_nodes;
-    check_ok(f, gf_pipeline_run(f->g, "fuse", &options, NULL, NULL, NULL, &f->diags), "fuse");
+    check_ok(f, gf_pipeline_run(f->g, passes, &options, NULL, NULL, NULL, &f->diags), passes);
     const GfNode *x = gf_find_name(f->g, a), *y = gf_find_name(f->g, b);
     check_ok(f, gf_why_apart(f->g, &target, &f->recorded, x, y, &refusal, &f->diags), "gf_why_apart");
     assert_true((x->kernel == y->kernel) == (refusal.kind == GF_REFUSAL_NONE));
@@ -145,19 +159,25 @@ static bool is_refusal(const char *body, GfRefusal got, GfRefusalKind kind, cons
     return same;
 }
 
-static void every_reason_is_given(void **state)
+static void check_cases(const Case *list, size_t count, const char *passes)
 {
     bool all = true;
 
-    (void)state;
-    for (size_t i = 0; i < CASE_COUNT; i++) {
-        const Case *c = &cases[i];
+    for (size_t i = 0; i < count; i++) {
+        const Case *c = &list[i];
         Fixture f;
         start(&f, c->body);
-        all &= is_refusal(c->body, why(&f, c->a, c->b, c->kernel_nodes), c->kind, c->node);
+        all &= is_refusal(c->body, why(&f, passes, c->a, c->b, c->kernel_nodes), c->kind, c->node);
         end(&f);
     }
     assert_true(all);
+}
+
+static void every_reason_is_given(void **state)
+{
+    (void)state;
+    check_cases(cases, CASE_COUNT, "fuse");
+    check_cases(heads, sizeof heads / sizeof *heads, "fuse-down,fuse");
 }
 
 /* A reader more than 64 nodes behind. */
@@ -174,14 +194,14 @@ static void far_apart(void **state)
         gf_text_add(&body, "%%%d = sum %%x : f32[]\n", i);
     gf_text_add(&body, "%%80 = neg %%1 : f32[tokens,8]\nreturn y = %%80\n");
     start(&f, gf_text_str(&body));
-    assert_true(is_refusal("", why(&f, "80", "1", 0), GF_REFUSAL_FAR, "80"));
+    assert_true(is_refusal("", why(&f, "fuse", "80", "1", 0), GF_REFUSAL_FAR, "80"));
     end(&f);
     gf_arena_free(&arena);
 }
 
 static void no_reason_is_left_out(void **state)
 {
-    bool seen[GF_REFUSAL_COUNT] = {[GF_REFUSAL_FAR] = true};
+    bool seen[GF_REFUSAL_COUNT] = {[GF_REFUSAL_FAR] = true, [GF_REFUSAL_HEADS] = true};
 
     (void)state;
     for (size_t i = 0; i < CASE_COUNT; i++)
@@ -200,7 +220,7 @@ static void neighbours_in_kernels_share_the_reason(void **state)
     (void)state;
     start(&f, X W "%1 = linear %x, %w : f32[tokens,8]\n%2 = gelu %1 : f32[tokens,8]\n"
                   "%3 = softmax %2 : f32[tokens,8]\n%4 = neg %3 : f32[tokens,8]\nreturn y = %4\n");
-    assert_true(is_refusal("", why(&f, "1", "4", 0), GF_REFUSAL_MIXES_PRODUCT, "3"));
+    assert_true(is_refusal("", why(&f, "fuse", "1", "4", 0), GF_REFUSAL_MIXES_PRODUCT, "3"));
     end(&f);
 }
 
