@@ -275,7 +275,8 @@ static bool stores_head(const CudaEmit *e)
     return false;
 }
 
-/* Every block computes the head of its rows whole, whatever columns and part it has. */
+/* Every block computes the head of its rows whole, whatever columns and part it has.
+ * `product` begins with a barrier, so the next one finds all of head_rows. */
 static void write_head(CudaEmit *e, Tiles *t)
 {
     const Product *p = &t->head;
@@ -295,7 +296,6 @@ static void write_head(CudaEmit *e, Tiles *t)
     cuda_line(
         e, "head.each(%s, %s, [&](int row, int col, int i) { head_rows[(row - tile.row) * %d + col] = head_acc[i]; });",
         rows, width, t->head_bn);
-    cuda_line(e, "__syncthreads();");
     if (!stores_head(e))
         return;
     cuda_line(e, "if (tile.col == 0%s)", e->splits > 1 ? " && part == 0" : "");
