@@ -14,7 +14,7 @@
 /* ---- regions (codegen/schedule.c) ----------------------------------------- */
 
 typedef enum GfRegionKind {
-    GF_REGION_TILE,   /* matrix products [rows, cols] with prologues and an elementwise epilogue */
+    GF_REGION_TILE,   /* matrix products [rows, cols] with a head, prologues and an elementwise epilogue */
     GF_REGION_ROW,    /* rows [rows, cols], whole rows at hand: elementwise and GF_CLASS_ROW ops */
     GF_REGION_FLAT,   /* elementwise; every operand is a scalar or has the elements of the domain */
     GF_REGION_COLSUM, /* sums over rows [rows, cols] -> [cols], with an elementwise prologue */

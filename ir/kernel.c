@@ -2,7 +2,7 @@
  *
  * gf_kernel_form sorts the nodes by class, which settles the kind and the
  * domain D, and then asks for each node whether it fits: one predicate a kind.
- * O(nodes * operands + uses of prologues).
+ * O(nodes * (operands + uses + nodes between it and the product it leads to)).
  */
 #include "ir/kernel.h"
 
@@ -108,27 +108,38 @@ static bool multiplies_rows(const GfNode *product, const GfValue *v)
     return reads_rows(product) && gf_operand(product, 0) == v;
 }
 
+enum { HEAD_CHAIN = 16 }; /* elementwise nodes between two products, at most */
+
 /* The product that `n` leads to over elementwise nodes of one user each; NULL: none. */
 static const GfNode *product_behind(const GfNode *n)
 {
     const GfNode *user = only_user_inside(n);
 
-    while (user && is_map(user)) {
+    for (int i = 0; user && is_map(user) && i < HEAD_CHAIN; i++) {
         n = user;
         user = only_user_inside(n);
     }
     return user && class_of(user) == GF_CLASS_GEMM && multiplies_rows(user, &n->results[0]) ? user : NULL;
 }
 
-/* A product among what `n` is made of in its kernel, over elementwise nodes that have
- * no other user there: they are a tree. */
-static bool is_made_of_product(const GfNode *n)
+static bool is_repeated(const GfNode *n, uint32_t operand)
 {
-    for (uint32_t i = 0; i < n->operand_count; i++) {
+    for (uint32_t i = 0; i < operand; i++) {
+        if (gf_operand(n, i) == gf_operand(n, operand))
+            return true;
+    }
+    return false;
+}
+
+/* A product among what `n` is made of in its kernel, over elementwise nodes that have
+ * no other user there.  They are a tree: each is asked once. */
+static bool is_made_of_product(const GfNode *n, int depth)
+{
+    for (uint32_t i = 0; depth < HEAD_CHAIN && i < n->operand_count; i++) {
         const GfNode *from = gf_operand(n, i)->node;
-        if (from->kernel != n->kernel || only_user_inside(from) != n)
+        if (from->kernel != n->kernel || is_repeated(n, i) || only_user_inside(from) != n)
             continue;
-        if ((class_of(from) == GF_CLASS_GEMM && reads_rows(from)) || (is_map(from) && is_made_of_product(from)))
+        if (class_of(from) == GF_CLASS_GEMM ? reads_rows(from) : is_map(from) && is_made_of_product(from, depth + 1))
             return true;
     }
     return false;
@@ -140,7 +151,7 @@ bool gf_kernel_is_head(const GfNode *n)
 
     if (n->kernel == GF_NO_KERNEL || (!product && !is_map(n)) || !product_behind(n))
         return false;
-    return product ? reads_rows(n) : is_made_of_product(n);
+    return product ? reads_rows(n) : is_made_of_product(n, 0);
 }
 
 /* ---- prologues ---------------------------------------------------------------- */
@@ -161,10 +172,12 @@ bool gf_kernel_is_prologue(const GfNode *n)
 {
     const GfNode *user = is_map(n) ? only_user(n) : NULL;
 
-    if (!user || user->kernel != n->kernel || n->kernel == GF_NO_KERNEL || gf_kernel_is_head(n))
+    if (!user || user->kernel != n->kernel || n->kernel == GF_NO_KERNEL)
         return false;
     if (class_of(user) != GF_CLASS_GEMM)
         return gf_kernel_is_prologue(user);
+    if (gf_kernel_is_head(n))
+        return false;
     for (const GfUse *u = n->results[0].uses; u; u = u->next) {
         if (!gf_kernel_takes_prologue(u, NULL))
             return false;
@@ -407,6 +420,21 @@ static bool rows_limited(const GfNode *n, const Fit *fit)
     return fits || refuse(fit, GF_REFUSAL_ROW_LENGTH, n);
 }
 
+/* Only elementwise nodes have constants written into their code. */
+static bool constants_fit(GfNode *const *nodes, uint32_t count, const Fit *fit)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const GfNode *n = nodes[i];
+        bool writes = is_map(n) && !gf_op_has(n->op, GF_GATHERS);
+        for (uint32_t k = 0; !writes && n->kernel != GF_NO_KERNEL && k < n->operand_count; k++) {
+            const GfNode *from = gf_operand(n, k)->node;
+            if (from->op == GF_OP_CONST && from->kernel == n->kernel)
+                return refuse(fit, GF_REFUSAL_CONSTANT, n);
+        }
+    }
+    return true;
+}
+
 /* Rows or, where only scalars are broadcast, a flat walk over the elements. */
 static bool form_of_maps(GfNode *const *nodes, uint32_t count, const Census *c, const Fit *fit, GfKernelForm *form)
 {
@@ -483,6 +511,8 @@ bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *ta
     uint32_t coded = c.products + c.heads + c.rows + c.sums + c.opaques + c.maps;
     if (coded == 0)
         return count == 1 || refuse(&fit, GF_REFUSAL_NO_EDGE, NULL);
+    if (!constants_fit(nodes, count, &fit))
+        return false;
     if (coded > 1 && target && coded > target->kernel_nodes)
         return refuse(&fit, GF_REFUSAL_TOO_MANY, c.last);
     if (coded > 1)

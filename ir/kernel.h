@@ -17,7 +17,8 @@
  *   OPAQUE  one node with a kernel of its own.
  *
  * TILE, ROW and COLSUM read from outside what broadcasts to D: [n,m], [m],
- * [n,1], [1,m], [], and what masks are addressed by.  Only ROW gathers; tables and
+ * [n,1], [1,m], [], and what masks are addressed by; a head what broadcasts to its
+ * own type.  Only ROW gathers; tables and
  * ids come from outside.
  * `const` nodes count for nothing: a kernel may hold any of them.  Of others it
  * holds at most the target's `kernel_nodes`.
@@ -59,6 +60,7 @@ typedef struct GfKernelForm {
     X(PROLOGUE_WAITS, "is computed while a product loads, and would wait for that product's tile")                     \
     X(PROLOGUE_SIZE, "would be computed anew for each of many tiles of the product that loads it")                     \
     X(HEADS, "would be the second product that is computed in front of the tile")                                      \
+    X(CONSTANT, "needs in memory a constant that its kernel would only write into its code")                           \
     X(STORED, "is read elsewhere, too, and the kernel of a column sum stores no elements")                             \
     X(UPDATES, "would be a second AdamW update in the kernel")                                                         \
     X(PATH, "stands between them: it waits for the one, and the other waits for it")                                   \
@@ -97,7 +99,7 @@ bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *ta
 bool gf_kernel_is_prologue(const GfNode *n);
 
 /* A node that is computed in front of a product's tile, for whole rows: a product
- * [n,r] (the head product; r at most GF_HEAD_COLUMNS) of rows, and the elementwise
+ * [n,r] (the head product; r at most GF_HEAD_COLUMNS) of rows, and up to 16 elementwise
  * nodes [n,r] between it and the product [n,m] of the same kernel that reads the last
  * of them as `x` of linear or as not transposed `a` of matmul.  In the kernel each has
  * one user; others may read it from memory.  t = (x A') s in y = t B', as LoRA has it. */

@@ -15,7 +15,7 @@
  * Source: folklore; Allen and Cocke, A Catalogue of Optimizing Transformations,
  * 1971.  Tests: tests/golden/dce/.
  */
-#include "passes/passes.h"
+#include "passes/remove.h"
 
 static bool is_read(const GfNode *n)
 {
@@ -42,7 +42,7 @@ GfStatus gf_pass_dce(GfPassCtx *cx, GfGraph *g)
         prev = n->prev;
         if (is_read(n) || !may_remove(n, params))
             continue;
-        gf_remove(g, n);
+        GF_TRY(gf_remove_unread(cx, g, n));
         cx->counts[0]++;
     }
     return GF_OK;

@@ -20,11 +20,11 @@
  * Not part of the training pipeline.  The head is computed for whole rows, so the
  * kernel's work is dealt out by rows alone, and each task needs all panels of the
  * weights.  Those of a frozen linear are packed once: there the two kernels take some
- * 2 % less of a step's time, and the work comes in fewer pieces.  Of dx = dy W the
- * panels are packed from those for each piece: dx and ds together take 13 % longer
- * (bench_step shows both).  So that is left to the option backward=1.  A target that
- * computes a tile of some columns at a time (cuda) would compute the head, and draw its
- * mask, for each of them: gf_kernel_form refuses all but narrow ones.
+ * 2 % less of a step's time, and the work comes in fewer pieces.  Of dx = dy W, and of
+ * weights that train, the panels are packed for each piece: dx and ds together take
+ * 13 % longer (bench_step shows both).  So these are left to the option everywhere=1.
+ * A target that computes a tile of some columns at a time (cuda) would compute the head,
+ * and draw its mask, for each of them: gf_kernel_form refuses all but narrow ones.
  *
  * Legal because kernel numbers change no value; gf_groups_merge refuses what is not
  * convex.  O(nodes).
@@ -67,20 +67,22 @@ static GfNode *product_before(const GfNode *low, GfNode **between, uint32_t *cou
     return n;
 }
 
-/* A task can have all columns of its rows without packing weights for it. */
-static bool is_packed(const GfNode *n)
+/* A task can have all columns of its rows without packing weights for it: all broad
+ * products of the kernel, and there are some, are linears of frozen weights. */
+static bool is_packed(const GfGroup *group)
 {
-    const GfNode *b = gf_operand(n, 1)->node;
-    return is_low_rank(n) || (n->op == GF_OP_LINEAR && b->op == GF_OP_PARAM && b->frozen);
-}
+    bool any = false;
 
-static bool all_packed(const GfGroup *group)
-{
     for (uint32_t i = 0; i < group->count; i++) {
-        if (is_product(group->nodes[i]) && !is_packed(group->nodes[i]))
+        const GfNode *n = group->nodes[i];
+        if (!is_product(n) || is_low_rank(n))
+            continue;
+        const GfNode *b = gf_operand(n, 1)->node;
+        if (n->op != GF_OP_LINEAR || b->op != GF_OP_PARAM || !b->frozen)
             return false;
+        any = true;
     }
-    return true;
+    return any;
 }
 
 /* Step 2. */
@@ -90,9 +92,9 @@ static bool join(GfGroups *s, GfNode *low)
     uint32_t count;
     GfNode *product = product_before(low, between, &count);
 
-    if (!product)
+    if (!product || product->kernel == low->kernel)
         return false;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = count; i-- > 0;) { /* from the product on: the way is convex at each step */
         if (!gf_groups_merge(s, product, between[i]))
             return false;
     }
@@ -101,12 +103,12 @@ static bool join(GfGroups *s, GfNode *low)
 
 GfStatus gf_pass_fuse_down(GfPassCtx *cx, GfGraph *g)
 {
-    bool backward = gf_option_i(cx, "backward") != 0;
+    bool everywhere = gf_option_i(cx, "everywhere") != 0;
     GfGroups s;
 
     GF_TRY(gf_groups_init(&s, cx, g));
     GF_EACH_NODE (n, g) {
-        if (is_product(n) && is_low_rank(n) && (backward || all_packed(gf_groups_of(&s, n))))
+        if (is_product(n) && is_low_rank(n) && (everywhere || is_packed(gf_groups_of(&s, n))))
             cx->counts[0] += join(&s, n);
     }
     gf_groups_drop_singles(&s, g);

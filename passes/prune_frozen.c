@@ -22,13 +22,13 @@
  * Source: sparse backpropagation in PockEngine, arXiv:2310.17752.
  * Tests: tests/golden/prune-frozen/.
  */
-#include "passes/passes.h"
+#include "passes/remove.h"
 
 /* Nodes that may have become dead, each at most once. */
 typedef struct Candidates {
     GfNode **nodes;
-    uint32_t count;
-    bool *listed; /* by id */
+    uint32_t count, ids;
+    bool *listed; /* by id, below `ids` */
 } Candidates;
 
 static bool is_dead(const GfNode *n)
@@ -43,21 +43,23 @@ static bool is_dead(const GfNode *n)
 }
 
 /* Remove `n` and list what it read and nobody else does. */
-static void remove_node(GfGraph *g, Candidates *c, GfNode *n)
+static GfStatus remove_node(GfPassCtx *cx, GfGraph *g, Candidates *c, GfNode *n)
 {
-    gf_remove(g, n);
+    GF_TRY(gf_remove_unread(cx, g, n));
     for (uint32_t i = 0; i < n->operand_count; i++) {
         GfNode *from = gf_operand(n, i)->node;
-        if (!is_dead(from) || c->listed[from->id])
+        if (!is_dead(from) || from->id >= c->ids || c->listed[from->id])
             continue;
         c->listed[from->id] = true;
         c->nodes[c->count++] = from;
     }
+    return GF_OK;
 }
 
 GfStatus gf_pass_prune_frozen(GfPassCtx *cx, GfGraph *g)
 {
-    Candidates c = {.nodes = GF_NEW_ARRAY(cx->scratch, GfNode *, gf_graph_ids(g)),
+    Candidates c = {.ids = gf_graph_ids(g),
+                    .nodes = GF_NEW_ARRAY(cx->scratch, GfNode *, gf_graph_ids(g)),
                     .listed = GF_NEW_ARRAY(cx->scratch, bool, gf_graph_ids(g))};
 
     if (!c.nodes || !c.listed)
@@ -65,10 +67,10 @@ GfStatus gf_pass_prune_frozen(GfPassCtx *cx, GfGraph *g)
     GF_EACH_NODE (n, g) {
         if (n->op != GF_OP_GRAD || !gf_operand(n, 0)->node->frozen)
             continue;
-        remove_node(g, &c, n);
+        GF_TRY(remove_node(cx, g, &c, n));
         cx->counts[0]++;
     }
     for (; c.count; cx->counts[1]++)
-        remove_node(g, &c, c.nodes[--c.count]);
+        GF_TRY(remove_node(cx, g, &c, c.nodes[--c.count]));
     return GF_OK;
 }

@@ -8,9 +8,9 @@
  * LoRA, which is just a second product of the same region.
  *
  *   for panels, rows:                   task
- *     pack b of each product            unless packed before; see packer_of
- *     for some rows:                    block: 48 where they are packed, else a tile's
- *       [compute rows of a, or pack them when they are stored transposed]
+ *     pack b of each product            unless packed before; see tile_packer
+ *     for some rows:                    block: 48 where panels share what is prepared, else a tile's
+ *       [compute the head (head.c), rows of a; pack them when they are stored transposed]
  *       for panel:
  *         for 12 rows:
  *           tile_p = a_p b_p            for each product p
@@ -66,7 +66,7 @@ static GfStatus collect(Emit *e, Tiles *t)
         const GfNode *n = e->r->nodes[i];
         if (!is_product(n))
             continue;
-        if (t->count == MAX_PRODUCTS)
+        if (t->count == MAX_PRODUCTS && !gf_kernel_is_head(n))
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "more than %d products in one kernel", MAX_PRODUCTS);
         const char *round = gf_attr_s(n, "round");
         if (round && *round)

@@ -159,13 +159,24 @@ static const Fusion fusions[] = {
 
 static const Fusion heads[] = {
     {LORA_FORWARD, "fuse-lora,fuse-down,fuse"},
-    {LORA_FORWARD, "fuse-down,fuse"},
+    {LORA_FORWARD, "fuse-down{everywhere=1},fuse"},
     /* the same of rank 41, the head with a bias, both of its values stored */
     {XK W(" frozen") "%A = param \"A\" : f32[41,$k]\n%a = param \"a\" : f32[41]\n%B = param \"B\" : f32[$m,41]\n"
                      "%1 = linear %x, %A, %a : f32[tokens,41]\n%2 = neg %1 : f32[tokens,41]\n%3 = linear %2, %B : " D
                      "\n%4 = linear %x, %w, %b : " D "\n%5 = add %3, %4 : " D "\nreturn y = %5, s = %1, t = %2\n",
      "fuse-lora,fuse-down,fuse"},
-    {LORA_BACKWARD, "fuse-lora,fuse-down{backward=1},fuse"},
+    {LORA_BACKWARD, "fuse-lora,fuse-down{everywhere=1},fuse"},
+    /* what is between draws a mask; weights of several groups of panels, and parts of a sum on cuda */
+    {"%x = input : f32[tokens,800]\n" RNG "%w = param \"w\" : f32[$m,800]\n%A = param \"A\" : f32[8,800]\n"
+     "%B = param \"B\" : f32[$m,8]\n%1 = linear %x, %w : " D "\n%2 = linear %x, %A : f32[tokens,8]\n"
+     "%3 = dropout %2, %rng {p = 0.2, key = 3} : f32[tokens,8]\n%4 = scale %3 {by = 4} : f32[tokens,8]\n"
+     "%5 = linear %4, %B : " D "\n%6 = add %1, %5 : " D "\nreturn y = %6, s = %2\n",
+     "fuse-lora,fuse-down{everywhere=1},fuse"},
+    /* beside a product of rows that are stored transposed */
+    {XK "%z = input : f32[$k,tokens]\n%v = param \"v\" : f32[$k,$m]\n" ADAPTER
+        "%1 = matmul %z, %v {transpose_a = 1} : " D "\n%2 = linear %x, %A : f32[tokens,8]\n%3 = linear %2, %B : " D
+        "\n%4 = add %1, %3 : " D "\nreturn y = %4\n",
+     "fuse-lora,fuse-down{everywhere=1},fuse"},
 };
 
 static const int64_t widths[] = {384, 6, 33, 16, 100, 1, 48};
@@ -203,6 +214,7 @@ static void fusions_agree(void **state)
 static void heads_agree(void **state)
 {
     static const KernelSizes sizes[] = {{131, 4, NULL}, {48, 1, NULL}, {13, 2, NULL}, {97, 5, NULL}};
+    static const KernelSizes few[] = {{13, 1, NULL}, {7, 2, NULL}}; /* a narrower tile on cuda */
 
     (void)state;
     EACH_PROCESSOR(processor)
@@ -210,6 +222,7 @@ static void heads_agree(void **state)
         for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
             for (size_t w = 0; w < (processor ? 2 : WIDTHS); w++)
                 check(&heads[i], sizes, 4, widths[w], widths[(w + 2 + i) % WIDTHS], processor);
+            check(&heads[i], few, 2, 24, 40, processor);
         }
     }
 }
@@ -277,7 +290,7 @@ static const struct {
     {"autodiff" OPTIMIZER TIDY, NULL, NULL},
     {CLASSIFIER "autodiff,prune-frozen" OPTIMIZER TIDY, NULL, NULL},
     {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse", NULL},
-    {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse-down{backward=1},fuse", NULL},
+    {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse-down{everywhere=1},fuse", NULL},
     {"autodiff,accumulate" TIDY, NULL, NULL},
     {"autodiff,adamw{max_grad_norm=1, accumulated=1}" TIDY, NULL, NULL},
     NARROW("", "autodiff" OPTIMIZER TIDY),

@@ -34,7 +34,7 @@ static const struct Values {
     {"part", {"step", "frozen", "step", "step", "frozen"}},
     {"ops", {"", "", "\"softmax gelu\"", "layer_norm", "\"*\""}},
     {"alone", {"0", "0", "0", "0", "1"}},
-    {"backward", {"1", "0", "1", "0", "1"}},
+    {"everywhere", {"1", "0", "1", "0", "1"}},
     {"products", {"bf16", "tf32", "bf16", "tf32", "bf16"}},
 };
 

@@ -180,8 +180,9 @@ static void random_graphs_stay_right(void **state)
         check_random(seed, &wide, "fuse");
         check_random(seed, &narrow, "fuse-lora,fuse");
         check_random(seed, &wide, "fuse-lora,fuse,fuse");
-        check_random(seed, &wide, "fuse-down{backward=1},fuse");
+        check_random(seed, &wide, "fuse-down{everywhere=1},fuse");
         check_random(seed, &gf_target_any, "dce,fuse-lora,fuse,dce");
+        check_random(seed, &gf_target_any, "fuse-down{everywhere=1},dce,fuse");
     }
 }
 
@@ -209,6 +210,63 @@ static void long_chains_are_cut(void **state)
     assert_int_equal(g->next_kernel, (LONG_CHAIN + (int)wide.kernel_nodes - 1) / (int)wide.kernel_nodes);
     gf_graph_free(g);
     bed_close(&b);
+}
+
+/* A product of what doubles DOUBLINGS times: no question is asked once a way. */
+static void doublings_cost_no_more(void **state)
+{
+    enum { DOUBLINGS = 40 };
+    Bed b;
+    GfGraph *g;
+
+    (void)state;
+    bed_open(&b);
+    GfText text = {.arena = &b.arena};
+    gf_text_add(&text, "graph @t(tokens) {\n  %%x = input : f32[tokens,8]\n  %%w = param \"w\" : f32[8,8]\n"
+                       "  %%0 = neg %%x : f32[tokens,8]\n");
+    for (int i = 1; i <= DOUBLINGS; i++)
+        gf_text_add(&text, "  %%%d = mul %%%d, %%%d : f32[tokens,8]\n", i, i - 1, i - 1);
+    gf_text_add(&text, "  %%y = linear %%%d, %%w : f32[tokens,8]\n  %%z = add %%y, %%0 : f32[tokens,8]\n", DOUBLINGS);
+    gf_text_add(&text, "  return z = %%z\n}\n");
+    assert_int_equal(gf_graph_parse("t", text.data, text.length, NULL, &g, &b.diags), GF_OK);
+    run(&b, g, &wide, "fuse,fuse-down{everywhere=1}");
+    for (GfNode *n = g->first; n; n = n->next) /* and all as one kernel, as a user may write it */
+        n->kernel = gf_makes_code(n) ? 0 : GF_NO_KERNEL;
+    g->next_kernel = 1;
+    run(&b, g, &wide, "plan-memory{tokens=9}");
+    gf_graph_free(g);
+    bed_close(&b);
+}
+
+/* Of a kernel's constants only its elementwise nodes know: they are not in memory. */
+static void constants_are_no_operands(void **state)
+{
+    static const char *const texts[] = {
+        "%w = const {value = 0.5} : f32[4,8] @k0\n%1 = linear %x, %w : f32[tokens,4] @k0\n",
+        "%w = const {value = 0.5} : f32[4,8] @k0\n%1 = sum %w : f32[] @k0\n",
+        "%w = const {value = 0.5} : f32[8] @k0\n%1 = layer_norm %x, %w, %w {eps = 1e-12} : f32[tokens,8], "
+        "f32[tokens,1], f32[tokens,1] @k0\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        Bed b;
+        GfGraph *g;
+        GfKernelForm form;
+        GfRefusal why;
+        bed_open(&b);
+        const char *text =
+            gf_arena_printf(&b.arena, "graph @t(tokens) {\n%%x = input : f32[tokens,8]\n%sreturn y = %%1%s\n}\n",
+                            texts[i], i == 2 ? "#0" : "");
+        assert_int_equal(gf_graph_parse("t", text, strlen(text), NULL, &g, &b.diags), GF_OK);
+        GfNode *nodes[] = {gf_find_name(g, "w"), gf_find_name(g, "1")};
+        assert_false(gf_kernel_form_why(nodes, 2, NULL, &form, &why));
+        assert_int_equal(why.kind, GF_REFUSAL_CONSTANT);
+        nodes[0]->kernel = GF_NO_KERNEL;
+        assert_true(gf_kernel_form_why(&nodes[1], 1, NULL, &form, &why));
+        gf_graph_free(g);
+        bed_close(&b);
+    }
 }
 
 /* The test must be able to fail: kernels 0 and 1 wait for each other. */
@@ -351,6 +409,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_stay_right),  cmocka_unit_test(long_chains_are_cut),
+        cmocka_unit_test(doublings_cost_no_more),    cmocka_unit_test(constants_are_no_operands),
         cmocka_unit_test(circles_are_seen),          cmocka_unit_test(low_rank_products_need_no_memory),
         cmocka_unit_test(stored_products_are_seen),  cmocka_unit_test(adapters_keep_no_dropout),
         cmocka_unit_test(out_of_memory_is_an_error),
