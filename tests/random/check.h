@@ -73,6 +73,9 @@ void outcome_fail_diags(Outcome *out, CheckKind kind, const GfDiags *diags);
 /* check_compiled.c: compile and run `g`, which is planned. */
 void check_compiled(const Case *c, const GfGraph *g, Outcome *out);
 
+/* Some product's factors are rounded, to bf16 or tf32. */
+bool graph_rounds(const GfGraph *g);
+
 /* check_gradient.c: gradients of `g` against differences. */
 void check_gradient(const GfGraph *g, const char *sizes, Outcome *out);
 

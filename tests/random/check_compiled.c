@@ -36,7 +36,7 @@ typedef struct Compiled {
 
 /* ---- the oracle -------------------------------------------------------------------------------- */
 
-static bool rounds(const GfGraph *g)
+bool graph_rounds(const GfGraph *g)
 {
     for (const GfNode *n = g->first; n; n = n->next) {
         const char *round = gf_attr_s(n, "round");
@@ -54,7 +54,7 @@ static GfStatus run_oracle(Compiled *k, Evaluated *e, const GfGraph *g)
 
 static GfStatus run_oracles(Compiled *k)
 {
-    double noise = rounds(k->g) ? NOISE_ROUNDED : NOISE;
+    double noise = graph_rounds(k->g) ? NOISE_ROUNDED : NOISE;
 
     GF_TRY(run_oracle(k, &k->oracle, k->g));
     for (int i = 0; i < 2; i++) {

@@ -2,7 +2,8 @@
  *
  * All parameters move along one random direction d: (loss(p + h d) - loss(p - h d)) / 2h
  * is the sum of gradient times d.  With two steps h; where these two disagree the loss
- * has a corner nearby, or too few digits, and nothing is said.
+ * has a corner nearby, or too few digits, and nothing is said.  Nor is it where factors
+ * of products are rounded: the loss goes in steps, with differences of 0 on each.
  */
 #include "tests/random/check.h"
 
@@ -95,6 +96,10 @@ static GfStatus compare(Evaluated *e, Outcome *out, GfDiags *diags)
 {
     double loss, size, wide, narrow;
 
+    if (graph_rounds(e->g)) {
+        out->loose++;
+        return GF_OK;
+    }
     GF_TRY(loss_at(e, 0, &loss, diags));
     double want = along(e, &size), scale = scale_of(e);
     GF_TRY(differences(e, 2e-5, &wide, diags));
