@@ -228,11 +228,11 @@ static GfStatus turn_reader(const Order *o, const Chain *c, GfUse *use)
     GfNode *at = use->user;
     Triple t = triple_of(c, use);
     GfValue *inner = t.left ? product(o, at, t.f[1], t.f[2]) : product(o, at, t.f[0], t.f[1]);
-    double by = has_fewer_elements(o, inner, gf_result(at)) ? c->by : 1;
-    Factor first = {scaled(o, at, inner, by), false};
+    bool early = has_fewer_elements(o, inner, gf_result(at)); /* where fewer elements are scaled */
+    Factor first = {scaled(o, at, inner, early ? c->by : 1), false};
     GfValue *outer = t.left ? product(o, at, t.f[0], first) : product(o, at, first, t.f[2]);
 
-    outer = scaled(o, at, outer, c->by / by);
+    outer = scaled(o, at, outer, early ? 1 : c->by);
     if (at->operand_count == 3)
         outer = build(o, at, GF_OP_ADD, NULL, 0, outer, gf_operand(at, 2));
     if (!outer)
