@@ -152,6 +152,11 @@ static inline const GfNode *gf_update_target(const GfUse *u)
     return u->user->op == GF_OP_UPDATE && u == &u->user->operands[1] ? gf_operand(u->user, 0)->node : NULL;
 }
 
+static inline bool gf_is_product(const GfNode *n)
+{
+    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
+}
+
 static inline bool gf_makes_code(const GfNode *n)
 {
     return gf_op_info(n->op)->class_ != GF_CLASS_STRUCTURE;

@@ -20,8 +20,7 @@ static bool is_map(const GfNode *n)
     return gf_op_info(n->op)->class_ == GF_CLASS_ELEMENTWISE && n->op != GF_OP_CONST;
 }
 
-/* A copy of `n` before `before`, without a kernel. */
-static GfStatus copy_node(GfPassCtx *cx, GfGraph *g, const GfNode *n, GfNode *before, GfNode **out)
+GfStatus gf_copy_node(GfPassCtx *cx, GfGraph *g, const GfNode *n, GfNode *before, GfNode **out)
 {
     GfValue **operands = GF_NEW_ARRAY(cx->scratch, GfValue *, n->operand_count + 1);
     if (!operands)
@@ -131,7 +130,7 @@ static GfStatus split_uses(GfPassCtx *cx, GfGraph *g, GfNode *n, List *list)
     while (v->uses->next) {
         GfUse *use = v->uses;
         GfNode *copy;
-        GF_TRY(copy_node(cx, g, n, use->user, &copy));
+        GF_TRY(gf_copy_node(cx, g, n, use->user, &copy));
         gf_set_operand(use->user, (uint32_t)(use - use->user->operands), gf_result(copy));
         GF_TRY(list_add(list, cx, copy));
     }
@@ -219,7 +218,7 @@ static GfStatus place_constant(GfPassCtx *cx, GfGraph *g, GfNode *n, const uint3
     for (GfUse *u; (u = use_elsewhere(v, own));) {
         GfNode *copy;
         int32_t kernel = u->user->kernel;
-        GF_TRY(copy_node(cx, g, n, n->next, &copy));
+        GF_TRY(gf_copy_node(cx, g, n, n->next, &copy));
         copy->kernel = kernel;
         move_uses(v, gf_result(copy), kernel);
         move_to_user(g, copy, position);

@@ -4,6 +4,9 @@
 
 #include "passes/groups.h"
 
+/* A copy of `n`, a node of one result, before `before`, without a kernel. */
+GfStatus gf_copy_node(GfPassCtx *cx, GfGraph *g, const GfNode *n, GfNode *before, GfNode **out);
+
 /* Give every product that can load an elementwise value as a prologue a copy of
  * it of its own: see fuse.c, step 1.  `nodes` are all these values, each with one
  * use, users before what they read; in cx->scratch. */

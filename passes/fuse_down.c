@@ -35,30 +35,12 @@
 
 enum { MAX_CHAIN = 16 };
 
-static bool is_product(const GfNode *n)
-{
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
-static GfDim inner_size(const GfNode *n)
-{
-    const GfType *a = &gf_operand(n, 0)->type;
-    return a->dims[n->op == GF_OP_MATMUL && gf_attr_i(n, "transpose_a") ? 0 : 1];
-}
-
-/* A product of few columns at most is multiplied on. */
-static bool is_low_rank(const GfNode *n)
-{
-    GfDim inner = inner_size(n);
-    return inner.symbol == GF_CONSTANT && inner.size <= GF_HEAD_COLUMNS;
-}
-
 /* Step 1: P; the nodes between go into `between`.  NULL: there is none. */
 static GfNode *product_before(const GfNode *low, GfNode **between, uint32_t *count)
 {
     GfNode *n = gf_operand(low, 0)->node;
 
-    for (*count = 0; !is_product(n); n = gf_operand(n, 0)->node) {
+    for (*count = 0; !gf_is_product(n); n = gf_operand(n, 0)->node) {
         bool linear = gf_op_info(n->op)->class_ == GF_CLASS_ELEMENTWISE && gf_op_has(n->op, GF_LINEAR_MAP);
         if (!linear || *count == MAX_CHAIN)
             return NULL;
@@ -75,7 +57,7 @@ static bool is_packed(const GfGroup *group)
 
     for (uint32_t i = 0; i < group->count; i++) {
         const GfNode *n = group->nodes[i];
-        if (!is_product(n) || is_low_rank(n))
+        if (!gf_is_product(n) || gf_is_low_rank(n))
             continue;
         const GfNode *b = gf_operand(n, 1)->node;
         if (n->op != GF_OP_LINEAR || b->op != GF_OP_PARAM || !b->frozen)
@@ -108,7 +90,7 @@ GfStatus gf_pass_fuse_down(GfPassCtx *cx, GfGraph *g)
 
     GF_TRY(gf_groups_init(&s, cx, g));
     GF_EACH_NODE (n, g) {
-        if (is_product(n) && is_low_rank(n) && (everywhere || is_packed(gf_groups_of(&s, n))))
+        if (gf_is_low_rank(n) && (everywhere || is_packed(gf_groups_of(&s, n))))
             cx->counts[0] += join(&s, n);
     }
     gf_groups_drop_singles(&s, g);

@@ -31,37 +31,21 @@
  */
 #include "passes/groups.h"
 
-enum { LOW_RANK = 64, MAX_CHAIN = 16 };
+enum { MAX_CHAIN = 16 };
 
 typedef struct Chain {
     GfNode *nodes[MAX_CHAIN];
     uint32_t count;
 } Chain;
 
-static bool is_product(const GfNode *n)
-{
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
 static bool is_map(const GfNode *n)
 {
     return gf_op_info(n->op)->class_ == GF_CLASS_ELEMENTWISE;
 }
 
-static GfDim inner_size(const GfNode *n)
-{
-    const GfType *a = &gf_operand(n, 0)->type;
-    return a->dims[n->op == GF_OP_MATMUL && gf_attr_i(n, "transpose_a") ? 0 : 1];
-}
-
-static bool is_low_rank(const GfNode *n)
-{
-    return is_product(n) && inner_size(n).symbol == GF_CONSTANT && inner_size(n).size <= LOW_RANK;
-}
-
 static bool has_larger_inner(const GfNode *n, const GfNode *low)
 {
-    return inner_size(n).symbol != GF_CONSTANT || inner_size(n).size > inner_size(low).size;
+    return gf_inner_dim(n).symbol != GF_CONSTANT || gf_inner_dim(n).size > gf_inner_dim(low).size;
 }
 
 /* The one operand slot that names the result of `n`, or NULL. */
@@ -101,7 +85,7 @@ static GfNode *find_partner(GfValue *v, const GfNode *low, Chain *chain)
 
     if (!gf_type_eq(&v->type, &low->results[0].type) || !only_use(n))
         return NULL;
-    if (is_product(n))
+    if (gf_is_product(n))
         return has_larger_inner(n, low) ? n : NULL;
     if (!is_map(n) || !push(chain, n))
         return NULL;
@@ -164,7 +148,7 @@ GfStatus gf_pass_fuse_lora(GfPassCtx *cx, GfGraph *g)
 
     GF_TRY(gf_groups_init(&s, cx, g));
     GF_EACH_NODE (n, g) {
-        if (is_low_rank(n) && fuse_product(&s, n))
+        if (gf_is_low_rank(n) && fuse_product(&s, n))
             cx->counts[0]++;
     }
     gf_groups_drop_singles(&s, g);

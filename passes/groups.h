@@ -46,6 +46,19 @@ void gf_groups_note(const GfGroups *s, const GfNode *a, const GfNode *b, GfRefus
 /* Nodes that are alone lose their number again: their kernel is for `fuse` to say. */
 void gf_groups_drop_singles(const GfGroups *s, GfGraph *g);
 
+/* The dim that product `n` sums over. */
+static inline GfDim gf_inner_dim(const GfNode *n)
+{
+    const GfType *a = &gf_operand(n, 0)->type;
+    return a->dims[n->op == GF_OP_MATMUL && gf_attr_i(n, "transpose_a") ? 0 : 1];
+}
+
+/* A product that sums over few: an up-projection of LoRA, whose factor may be a head. */
+static inline bool gf_is_low_rank(const GfNode *n)
+{
+    return gf_is_product(n) && gf_inner_dim(n).symbol == GF_CONSTANT && gf_inner_dim(n).size <= GF_HEAD_COLUMNS;
+}
+
 static inline GfGroup *gf_groups_of(const GfGroups *s, const GfNode *n)
 {
     return &s->groups[n->kernel];

@@ -30,11 +30,6 @@
 
 enum { NEAR = 64 };
 
-static bool is_product(const GfNode *n)
-{
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
 /* A mask, a scale or a sign. */
 static bool is_linear_map(const GfNode *n)
 {
@@ -64,7 +59,8 @@ static void merge_behind(GfGroups *s, GfNode *n)
     uint32_t steps = 0;
 
     for (GfNode *other = n->next; other && steps < NEAR; other = other->next, steps++) {
-        if (!is_product(other) || other->kernel == n->kernel || !reads_alike(n, other) || !gf_groups_merge(s, n, other))
+        if (!gf_is_product(other) || other->kernel == n->kernel || !reads_alike(n, other) ||
+            !gf_groups_merge(s, n, other))
             continue;
         s->cx->counts[0] += *counted ? 1 : 2;
         s->cx->counts[1] += *counted ? 0 : 1;
@@ -78,7 +74,7 @@ GfStatus gf_pass_merge_matmuls(GfPassCtx *cx, GfGraph *g)
 
     GF_TRY(gf_groups_init(&s, cx, g));
     GF_EACH_NODE (n, g) {
-        if (is_product(n))
+        if (gf_is_product(n))
             merge_behind(&s, n);
     }
     gf_groups_drop_singles(&s, g);

@@ -11,53 +11,41 @@
  */
 #include "passes/remove.h"
 
-#include "ir/kernel.h"
+#include "passes/fuse_copies.h"
 
-/* `n` and what it is made of in kernel `old`, but for constants. */
-static void move(GfNode *n, int32_t old, int32_t new)
+static GfStatus move(GfPassCtx *cx, GfGraph *g, GfNode *n, int32_t old);
+
+/* What operand `i` of `n`, which has left kernel `old`, is there: a constant is copied, all else moved. */
+static GfStatus move_operand(GfPassCtx *cx, GfGraph *g, GfNode *n, uint32_t i, int32_t old)
 {
-    n->kernel = new;
-    for (uint32_t i = 0; i < n->operand_count; i++) {
-        GfNode *from = gf_operand(n, i)->node;
-        if (from->kernel == old && from->op != GF_OP_CONST)
-            move(from, old, new);
-    }
-}
+    GfNode *from = gf_operand(n, i)->node, *copy;
 
-/* A constant of kernel `old` that `user`, of another now, reads: a copy for it. */
-static GfStatus copy_constant(GfPassCtx *cx, GfGraph *g, GfNode *user, uint32_t operand)
-{
-    const GfNode *n = gf_operand(user, operand)->node;
-    GfNodeSpec spec = {
-        .op = n->op, .attrs = n->attrs, .attr_count = n->attr_count, .declared = &n->results[0].type, .loc = n->loc};
-    GfNode *copy;
-
-    GF_TRY(gf_graph_add(g, user, &spec, &copy, cx->diags));
-    copy->kernel = user->kernel;
-    gf_set_operand(user, operand, gf_result(copy));
+    if (from->kernel != old)
+        return GF_OK;
+    if (from->op != GF_OP_CONST)
+        return move(cx, g, from, old);
+    GF_TRY(gf_copy_node(cx, g, from, n, &copy));
+    copy->kernel = n->kernel;
+    gf_set_operand(n, i, gf_result(copy));
     return GF_OK;
 }
 
-static GfStatus copy_constants(GfPassCtx *cx, GfGraph *g, GfNode *n, int32_t old)
+/* `n` and what it is made of in kernel `old`, to the kernel given out last; each node once. */
+static GfStatus move(GfPassCtx *cx, GfGraph *g, GfNode *n, int32_t old)
 {
-    for (uint32_t i = 0; i < n->operand_count; i++) {
-        GfNode *from = gf_operand(n, i)->node;
-        if (from->op == GF_OP_CONST && from->kernel == old)
-            GF_TRY(copy_constant(cx, g, n, i));
-        else if (from->kernel == n->kernel && from->op != GF_OP_CONST)
-            GF_TRY(copy_constants(cx, g, from, old));
-    }
+    n->kernel = g->next_kernel - 1;
+    for (uint32_t i = 0; i < n->operand_count; i++)
+        GF_TRY(move_operand(cx, g, n, i, old));
     return GF_OK;
 }
 
 GfStatus gf_remove_unread(GfPassCtx *cx, GfGraph *g, GfNode *n)
 {
-    GfNode *from = n->operand_count ? gf_operand(n, 0)->node : NULL;
-    int32_t old = n->kernel;
+    GfNode *from = gf_is_product(n) ? gf_operand(n, 0)->node : NULL;
 
-    if (from && gf_op_info(n->op)->class_ == GF_CLASS_GEMM && from->kernel == old && gf_kernel_is_head(from)) {
-        move(from, old, g->next_kernel++);
-        GF_TRY(copy_constants(cx, g, from, old));
+    if (from && from->kernel == n->kernel && gf_kernel_is_head(from)) {
+        g->next_kernel++;
+        GF_TRY(move(cx, g, from, n->kernel));
     }
     gf_remove(g, n);
     return GF_OK;

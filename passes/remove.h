@@ -6,7 +6,7 @@
 
 /* Remove `n`, which nobody reads.  What stood in front of its tile (gf_kernel_is_head)
  * has lost what it belongs to: it becomes a kernel of its own.
- * Errors: GF_ERR_MEMORY; then `n` is still there. */
+ * Errors: GF_ERR_MEMORY. */
 GfStatus gf_remove_unread(GfPassCtx *cx, GfGraph *g, GfNode *n);
 
 #endif

@@ -81,7 +81,7 @@ void head_compute(Emit *e, Tiles *t, V row, V count)
     ll_end(l, &panel);
 }
 
-V head_value(Emit *e, const Tiles *t, const GfValue *v, Point p)
+V head_value(Emit *e, const Tiles *t, Point p)
 {
     Ll *l = e->l;
     const Head *h = &t->head;
@@ -89,7 +89,6 @@ V head_value(Emit *e, const Tiles *t, const GfValue *v, Point p)
     V at = ll_add(l, row_at(e, t, panel, ll_sub(l, p.row, h->first)), col);
     V y = ll_vload(l, h->rows, at, NULL);
 
-    (void)v;
     return h->product.bias ? ll_fadd(l, y, emit_value(e, h->product.bias, p)) : y;
 }
 

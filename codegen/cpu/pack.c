@@ -7,11 +7,6 @@
 #include "codegen/cpu/tile.h"
 #include "ir/kernel.h"
 
-static bool is_product(const GfNode *n)
-{
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
 /* Weights that never change and are read transposed are packed once. */
 static bool packs_once(const GfNode *n)
 {
@@ -28,7 +23,7 @@ const GfNode *tile_packer(const GfNode *n)
     if (packs_once(n))
         return n;
     for (const GfUse *u = gemm_product(n).b_transposed ? NULL : b->uses; u; u = u->next) {
-        if (is_product(u->user) && u == &u->user->operands[1] && packs_once(u->user))
+        if (gf_is_product(u->user) && u == &u->user->operands[1] && packs_once(u->user))
             return u->user;
     }
     return NULL;
@@ -39,7 +34,7 @@ TilePacks cpu_tile_packs(const GfRegion *r)
     TilePacks packs = {0};
 
     for (uint32_t i = 0; r->kind == GF_REGION_TILE && i < r->node_count && packs.count < MAX_PRODUCTS; i++) {
-        bool tile = is_product(r->nodes[i]) && !gf_kernel_is_head(r->nodes[i]);
+        bool tile = gf_is_product(r->nodes[i]) && !gf_kernel_is_head(r->nodes[i]);
         const GfNode *packer = tile ? tile_packer(r->nodes[i]) : NULL;
         if (!packer)
             continue;

@@ -29,11 +29,6 @@ const CpuOp cpu_matmul = {0};
 
 enum { PANEL_BYTES = 1 << 20 }; /* of a task's panels, at most */
 
-static bool is_product(const GfNode *n)
-{
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
 /* ---- values of tiles ------------------------------------------------------------------ */
 
 static int product_index(const Tiles *t, const GfNode *n)
@@ -52,7 +47,7 @@ static V tile_source(Emit *e, const GfValue *v, Point p)
     int i = t->in_epilogue ? product_index(t, v->node) : -1;
 
     if (v->node == t->head.node)
-        return head_value(e, t, v, p);
+        return head_value(e, t, p);
     if (i < 0)
         return NULL;
     V at = ll_add(l, ll_mul(l, t->row, ll_i(l, (int64_t)t->vectors * l->width)), ll_sub(l, p.col, t->panel_col));
@@ -64,7 +59,7 @@ static GfStatus collect(Emit *e, Tiles *t)
 {
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         const GfNode *n = e->r->nodes[i];
-        if (!is_product(n))
+        if (!gf_is_product(n))
             continue;
         if (t->count == MAX_PRODUCTS && !gf_kernel_is_head(n))
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "more than %d products in one kernel", MAX_PRODUCTS);

@@ -63,7 +63,7 @@ void head_compute(Emit *e, Tiles *t, V row, V count); /* rows [row, row + count)
 void head_store(Emit *e, Tiles *t, V count);          /* those outputs of the region that belong to the head */
 
 /* The head product at a point of the block. */
-V head_value(Emit *e, const Tiles *t, const GfValue *v, Point p);
+V head_value(Emit *e, const Tiles *t, Point p);
 
 /* Floats from one packed panel to the next. */
 V tile_panel_stride(Emit *e, const Product *p, unsigned vectors);

@@ -30,11 +30,6 @@ static const TileKind plain = {"GfTile", "GfOperand", "", "gf_load", "gf_compute
 
 /* ---- what the region holds ------------------------------------------------------- */
 
-static bool is_product(const GfNode *n)
-{
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM;
-}
-
 static const char *precision_of(const GfNode *n)
 {
     const char *round = gf_attr_s(n, "round");
@@ -59,7 +54,7 @@ static GfStatus collect(CudaEmit *e, Tiles *t)
 {
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         const GfNode *n = e->r->nodes[i];
-        if (!is_product(n))
+        if (!gf_is_product(n))
             continue;
         if (gf_kernel_is_head(n)) {
             t->head = product_of(n);
@@ -251,28 +246,17 @@ static void write_product(CudaEmit *e, Tiles *t, Product *p)
 
 /* ---- the head -------------------------------------------------------------------------------- */
 
-/* Outputs of the region that belong to the head, or those that do not. */
-static void store(CudaEmit *e, bool head)
+/* Outputs of the region that belong to the head, or those that do not; none without memory. */
+static GfValue **outputs_of(CudaEmit *e, bool head, uint32_t *count)
 {
     GfValue **outputs = GF_NEW_ARRAY(e->arena, GfValue *, e->r->output_count + 1);
-    uint32_t count = 0;
 
+    *count = 0;
     for (uint32_t i = 0; outputs && i < e->r->output_count; i++) {
         if (gf_kernel_is_head(e->r->outputs[i]->node) == head)
-            outputs[count++] = e->r->outputs[i];
+            outputs[(*count)++] = e->r->outputs[i];
     }
-    cuda_fresh(e);
-    if (outputs)
-        cuda_store(e, outputs, count);
-}
-
-static bool stores_head(const CudaEmit *e)
-{
-    for (uint32_t i = 0; i < e->r->output_count; i++) {
-        if (gf_kernel_is_head(e->r->outputs[i]->node))
-            return true;
-    }
-    return false;
+    return outputs;
 }
 
 /* Every block computes the head of its rows whole, whatever columns and part it has.
@@ -284,6 +268,7 @@ static void write_head(CudaEmit *e, Tiles *t)
     Operand a = {p->a, e->r->rows, "head.row", operand_type(e, t->kind, t->bm, p->deep_a), p->deep_a};
     Operand b = {p->b, cols, "head.col", operand_type(e, t->kind, t->head_bn, p->deep_b), p->deep_b};
     const char *inner = cuda_dim(e, p->inner), *rows = cuda_dim(e, e->r->rows), *width = cuda_dim(e, cols);
+    uint32_t count;
 
     cuda_line(e, "%s", "");
     cuda_line(e, "// the head, %s: inner dim %s", gf_op_text(p->node->op), inner);
@@ -296,12 +281,14 @@ static void write_head(CudaEmit *e, Tiles *t)
     cuda_line(
         e, "head.each(%s, %s, [&](int row, int col, int i) { head_rows[(row - tile.row) * %d + col] = head_acc[i]; });",
         rows, width, t->head_bn);
-    if (!stores_head(e))
+    GfValue **outputs = outputs_of(e, true, &count);
+    if (!count)
         return;
     cuda_line(e, "if (tile.col == 0%s)", e->splits > 1 ? " && part == 0" : "");
     e->indent++;
     cuda_open(e, "head.each(%s, %s, [&](int row, int col, int)", rows, width);
-    store(e, true);
+    cuda_fresh(e);
+    cuda_store(e, outputs, count);
     cuda_close(e, ");");
     e->indent--;
 }
@@ -320,10 +307,14 @@ static void write_join(CudaEmit *e, const Tiles *t)
 
 static void write_epilogue(CudaEmit *e, Tiles *t)
 {
+    uint32_t count;
+    GfValue **outputs = outputs_of(e, false, &count);
+
     cuda_line(e, "%s", "");
     cuda_open(e, "tile.each(%s, %s, [&](int row, int col, int i)", cuda_dim(e, e->r->rows), cuda_dim(e, e->r->cols));
     t->index = "i";
-    store(e, false);
+    cuda_fresh(e);
+    cuda_store(e, outputs, count);
     cuda_close(e, ");");
 }
 

@@ -53,6 +53,15 @@ static void run(Bed *b, GfGraph *g, const GfTarget *target, const char *passes)
         fail_msg("%s: %s", passes, message(b));
 }
 
+static GfGraph *parse(Bed *b, const char *text)
+{
+    GfGraph *g;
+
+    if (!text || gf_graph_parse("t", text, strlen(text), NULL, &g, &b->diags) != GF_OK)
+        fail_msg("%s", message(b));
+    return g;
+}
+
 static GfGraph *encoder(Bed *b, const GfTarget *target, const char *passes)
 {
     const char *text = encoder_text(&b->arena, 2, HIDDEN);
@@ -191,7 +200,6 @@ static void long_chains_are_cut(void **state)
 {
     enum { LONG_CHAIN = 1000 };
     Bed b;
-    GfGraph *g;
 
     (void)state;
     bed_open(&b);
@@ -200,7 +208,7 @@ static void long_chains_are_cut(void **state)
     for (int i = 1; i <= LONG_CHAIN; i++)
         gf_text_add(&text, "  %%%d = tanh %%%d : f32[tokens,8]\n", i, i - 1);
     gf_text_add(&text, "  return y = %%%d\n}\n", LONG_CHAIN);
-    assert_int_equal(gf_graph_parse("t", text.data, text.length, NULL, &g, &b.diags), GF_OK);
+    GfGraph *g = parse(&b, gf_text_str(&text));
     run(&b, g, &wide, "fuse");
     uint32_t *held = GF_NEW_ARRAY(&b.arena, uint32_t, LONG_CHAIN);
     for (const GfNode *n = g->first; n; n = n->next) {
@@ -212,28 +220,43 @@ static void long_chains_are_cut(void **state)
     bed_close(&b);
 }
 
-/* A product of what doubles DOUBLINGS times: no question is asked once a way. */
+/* A graph in which %d is made of %x by 40 nodes that read the one before twice. */
+static GfGraph *doublings(Bed *b, const char *tail)
+{
+    GfText text = {.arena = &b->arena};
+
+    gf_text_add(&text, "graph @t(tokens) {\n  %%x = input : f32[tokens,8]\n  %%w = param \"w\" : f32[8,8]\n"
+                       "  %%0 = neg %%x : f32[tokens,8]\n");
+    for (int i = 1; i < 40; i++)
+        gf_text_add(&text, "  %%%d = mul %%%d, %%%d : f32[tokens,8]\n", i, i - 1, i - 1);
+    gf_text_add(&text, "  %%d = mul %%39, %%39 : f32[tokens,8]\n%s}\n", tail);
+    return parse(b, gf_text_str(&text));
+}
+
+/* No question about a value is asked once for each way to it. */
 static void doublings_cost_no_more(void **state)
 {
-    enum { DOUBLINGS = 40 };
     Bed b;
-    GfGraph *g;
 
     (void)state;
     bed_open(&b);
-    GfText text = {.arena = &b.arena};
-    gf_text_add(&text, "graph @t(tokens) {\n  %%x = input : f32[tokens,8]\n  %%w = param \"w\" : f32[8,8]\n"
-                       "  %%0 = neg %%x : f32[tokens,8]\n");
-    for (int i = 1; i <= DOUBLINGS; i++)
-        gf_text_add(&text, "  %%%d = mul %%%d, %%%d : f32[tokens,8]\n", i, i - 1, i - 1);
-    gf_text_add(&text, "  %%y = linear %%%d, %%w : f32[tokens,8]\n  %%z = add %%y, %%0 : f32[tokens,8]\n", DOUBLINGS);
-    gf_text_add(&text, "  return z = %%z\n}\n");
-    assert_int_equal(gf_graph_parse("t", text.data, text.length, NULL, &g, &b.diags), GF_OK);
-    run(&b, g, &wide, "fuse,fuse-down{everywhere=1}");
-    for (GfNode *n = g->first; n; n = n->next) /* and all as one kernel, as a user may write it */
+    GfGraph *g = doublings(&b, "  %y = linear %d, %w : f32[tokens,8]\n  %z = add %y, %0 : f32[tokens,8]\n"
+                               "  return z = %z\n");
+    run(&b, g, &wide, "fuse-down{everywhere=1},fuse");
+    check_kernels(&b, g, &wide);
+    gf_graph_free(g);
+    /* in front of a head that loses its tile */
+    g = doublings(&b, "  %t = linear %d, %w : f32[tokens,8]\n  %y = linear %t, %w : f32[tokens,8]\n"
+                      "  %u = linear %x, %w : f32[tokens,8]\n  %z = add %u, %y : f32[tokens,8]\n"
+                      "  return u = %u, t = %t\n");
+    for (GfNode *n = g->first; n; n = n->next)
         n->kernel = gf_makes_code(n) ? 0 : GF_NO_KERNEL;
     g->next_kernel = 1;
-    run(&b, g, &wide, "plan-memory{tokens=9}");
+    check_kernels(&b, g, &wide);
+    run(&b, g, &wide, "dce,fuse");
+    check_kernels(&b, g, &wide);
+    assert_int_equal(gf_find_name(g, "t")->kernel, gf_find_name(g, "0")->kernel);
+    assert_int_not_equal(gf_find_name(g, "t")->kernel, gf_find_name(g, "u")->kernel);
     gf_graph_free(g);
     bed_close(&b);
 }
@@ -250,13 +273,13 @@ static void constants_are_no_operands(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         Bed b;
-        GfGraph *g;
         GfKernelForm form;
         GfRefusal why;
         bed_open(&b);
-        const char *text = gf_arena_printf(
-            &b.arena, "graph @t(tokens) {\n%%x = input : f32[tokens,8]\n%sreturn y = %%1\n}\n", texts[i]);
-        assert_int_equal(gf_graph_parse("t", text, strlen(text), NULL, &g, &b.diags), GF_OK);
+        GfGraph *g = parse(&b, gf_arena_printf(&b.arena,
+                                               "graph @t(tokens) {\n%%x = input : f32[tokens,8]\n%s"
+                                               "return y = %%1\n}\n",
+                                               texts[i]));
         GfNode *nodes[] = {gf_find_name(g, "w"), gf_find_name(g, "1")};
         assert_false(gf_kernel_form_why(nodes, 2, NULL, &form, &why));
         assert_int_equal(why.kind, GF_REFUSAL_CONSTANT);
@@ -273,11 +296,10 @@ static void circles_are_seen(void **state)
     static const char text[] = "graph @t(tokens) {\n%x = input : f32[tokens,4]\n%a = exp %x : f32[tokens,4]\n"
                                "%b = mean %a : f32[]\n%c = mul %a, %b : f32[tokens,4]\nreturn c = %c\n}\n";
     Bed b;
-    GfGraph *g;
 
     (void)state;
     bed_open(&b);
-    assert_int_equal(gf_graph_parse("t", text, strlen(text), NULL, &g, &b.diags), GF_OK);
+    GfGraph *g = parse(&b, text);
     gf_find_name(g, "a")->kernel = gf_find_name(g, "c")->kernel = 0;
     gf_find_name(g, "b")->kernel = 1;
     assert_true(closure(&b, g, 2)[0]);
