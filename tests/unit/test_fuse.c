@@ -55,7 +55,7 @@ static void run(Bed *b, GfGraph *g, const GfTarget *target, const char *passes)
 
 static GfGraph *parse(Bed *b, const char *text)
 {
-    GfGraph *g;
+    GfGraph *g = NULL;
 
     if (!text || gf_graph_parse("t", text, strlen(text), NULL, &g, &b->diags) != GF_OK)
         fail_msg("%s", message(b));
