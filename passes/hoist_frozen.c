@@ -25,7 +25,8 @@
  *    lowest layer nothing, where its query, key and value have adapters.
  * 4. step: each value of the frontier is the input "hoisted.N", numbered in the order
  *    of the graph; what nobody reads any more goes, inputs are left to dce.
- *    frozen: the graph returns the frontier by these names and has no other effect.
+ *    frozen: the graph returns the frontier by these names, has no other effect, and no
+ *    input that it does not read: labels and the like are not at hand when it runs.
  *
  * A step without a frontier stays as it is.  `inference{frozen=1}` makes one where
  * dropout stands in the way.
@@ -156,14 +157,15 @@ static GfStatus list_frontier(Hoist *h)
 
 /* ---- cutting ---- */
 
-/* Unread pure nodes, last to first. */
-static int64_t sweep(GfGraph *g)
+/* Unread pure nodes, last to first; `inputs`: and unread inputs and states. */
+static int64_t sweep(GfGraph *g, bool inputs)
 {
     int64_t removed = 0;
     GfNode *prev;
 
     for (GfNode *n = g->last; n; n = prev) {
-        bool read = !gf_op_has(n->op, GF_PURE);
+        bool may_go = gf_op_has(n->op, GF_PURE) || (inputs && (n->op == GF_OP_INPUT || n->op == GF_OP_STATE));
+        bool read = !may_go;
         prev = n->prev;
         for (uint32_t i = 0; i < n->result_count; i++)
             read = read || n->results[i].uses;
@@ -182,7 +184,7 @@ static GfStatus leave_step(Hoist *h)
         GF_TRY(gf_declare_input(h->cx, h->g, h->names[i], h->frontier[i]->type, &input));
         gf_replace_uses(h->g, h->frontier[i], input);
     }
-    h->cx->counts[1] = h->count ? sweep(h->g) : 0;
+    h->cx->counts[1] = h->count ? sweep(h->g, false) : 0;
     return GF_OK;
 }
 
@@ -197,7 +199,7 @@ static GfStatus leave_frozen(Hoist *h)
     GF_EACH_NODE (n, h->g)
         if (n->op == GF_OP_UPDATE || n->op == GF_OP_GRAD)
             gf_remove(h->g, n);
-    h->cx->counts[1] = sweep(h->g);
+    h->cx->counts[1] = sweep(h->g, true);
     return GF_OK;
 }
 

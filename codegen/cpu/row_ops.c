@@ -129,14 +129,19 @@ static const RowOp softmax_row = {
     .phases = 2, .slots = {1, 1}, .largest = {true, false}, .term = softmax_term, .finish = softmax_finish};
 const CpuOp cpu_softmax = {.element = softmax_element, .row = &softmax_row};
 
-/* 1 in the column of the row's label, else 0. */
-static V one_hot(Emit *e, const GfNode *n, Point p)
+/* Whether the column is that of the row's label. */
+static V is_label(Emit *e, const GfNode *n, Point p)
 {
     Ll *l = e->l;
     V label = ll_load_i32(l, emit_base(e, gf_operand(n, 1)), p.row);
     V lane = LLVMBuildTrunc(l->b, ll_sub(l, label, p.col), l->i32, "");
-    V hit = LLVMBuildICmp(l->b, LLVMIntEQ, ll_iota(l), ll_splat(l, lane), "");
-    return ll_select(l, hit, ll_vf(l, 1), ll_vf(l, 0));
+    return LLVMBuildICmp(l->b, LLVMIntEQ, ll_iota(l), ll_splat(l, lane), "");
+}
+
+/* 1 there, else 0. */
+static V one_hot(Emit *e, const GfNode *n, Point p)
+{
+    return ll_select(e->l, is_label(e, n, p), ll_vf(e->l, 1), ll_vf(e->l, 0));
 }
 
 /* Second slot of phase 1: x at the label; scalar 2. */
@@ -169,14 +174,30 @@ static const RowOp cross_entropy_row = {.phases = 2,
                                         .scalar = cross_entropy_scalar};
 const CpuOp cpu_cross_entropy = {.row = &cross_entropy_row};
 
+/* Second slot of phase 1: e^(x - max) beside the label; scalar 2.  At the label softmax - 1
+ * is less than its own rounding where the row is nearly sure; minus the others' share has
+ * all digits. */
+static V cross_entropy_grad_term(Emit *e, const GfNode *n, int phase, int slot, Point p)
+{
+    V term = softmax_term(e, n, phase, slot, p);
+    return slot == 0 ? term : ll_select(e->l, is_label(e, n, p), ll_vf(e->l, 0), term);
+}
+
 static V cross_entropy_grad_element(Emit *e, const GfNode *n, uint32_t result, Point p)
 {
     Ll *l = e->l;
-    V d = ll_fsub(l, softmax_element(e, n, result, p), one_hot(e, n, p));
-    return ll_fmul(l, d, emit_operand(e, n, 2, p));
+    V up = ll_select(l, is_label(e, n, p), ll_fsub(l, ll_vf(l, 0), scalar_of(e, n, 2)), exp_below(e, n, p));
+
+    (void)result;
+    return ll_fmul(l, ll_fdiv(l, up, scalar_of(e, n, 1)), emit_operand(e, n, 2, p));
 }
 
-const CpuOp cpu_cross_entropy_grad = {.element = cross_entropy_grad_element, .row = &softmax_row};
+static const RowOp cross_entropy_grad_row = {.phases = 2,
+                                             .slots = {1, 2},
+                                             .largest = {true, false},
+                                             .term = cross_entropy_grad_term,
+                                             .finish = cross_entropy_finish};
+const CpuOp cpu_cross_entropy_grad = {.element = cross_entropy_grad_element, .row = &cross_entropy_grad_row};
 
 /* ---- softmax_grad: scalar {sum of dy y} ------------------------------------------- */
 

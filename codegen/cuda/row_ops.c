@@ -144,14 +144,30 @@ static const CudaRowOp cross_entropy_row = {.phases = 2,
                                             .scalar = cross_entropy_scalar};
 const CudaOp cuda_cross_entropy = {.row = &cross_entropy_row};
 
-static const char *cross_entropy_grad_write(CudaEmit *e, const GfNode *n, uint32_t result)
+/* Second slot of phase 1: e^(x - largest) beside the label; scalar 2.  At the label softmax - 1
+ * is less than its own rounding where the row is nearly sure; minus the others' share has
+ * all digits. */
+static const char *cross_entropy_grad_term(CudaEmit *e, const GfNode *n, int phase, int slot, const char *const *s)
 {
-    const char *softmax = softmax_write(e, n, result), *dy = cuda_operand(e, n, 2);
-
-    return cuda_text(e, "(%s - (%s ? 1.0f : 0.0f)) * %s", softmax, is_label(e, n), dy);
+    const char *term = softmax_term(e, n, phase, slot, s);
+    return slot == 0 ? term : cuda_text(e, "%s ? 0.0f : %s", is_label(e, n), term);
 }
 
-const CudaOp cuda_cross_entropy_grad = {.write = cross_entropy_grad_write, .row = &softmax_row};
+static const char *cross_entropy_grad_write(CudaEmit *e, const GfNode *n, uint32_t result)
+{
+    const char *const *s = cuda_row_scalars(e, n);
+    const char *x = cuda_operand(e, n, 0), *dy = cuda_operand(e, n, 2);
+
+    (void)result;
+    return cuda_text(e, "(%s ? -%s : expf(%s - %s)) / %s * %s", is_label(e, n), s[2], x, s[0], s[1], dy);
+}
+
+static const CudaRowOp cross_entropy_grad_row = {.phases = 2,
+                                                 .slots = {1, 2},
+                                                 .largest = {true, false},
+                                                 .term = cross_entropy_grad_term,
+                                                 .finish = cross_entropy_finish};
+const CudaOp cuda_cross_entropy_grad = {.write = cross_entropy_grad_write, .row = &cross_entropy_grad_row};
 
 /* ---- softmax_grad: scalar {sum of dy y} -------------------------------------------- */
 
