@@ -44,7 +44,7 @@ bool kernel_can_run(const char *processor)
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     bool v4 = __builtin_cpu_supports("avx512f"); /* then the host's own is 16 wide */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    v4 = true; /* compiled kernels are not instrumented: the release build's */
+    v3 = false; /* compiled kernels are not instrumented: the release build's */
 #endif
     if (strcmp(processor, "x86-64") == 0)
         return true;
