@@ -44,6 +44,8 @@
 #include "passes/declare.h"
 #include "passes/frozen_part.h"
 
+#include "ir/kernel.h"
+
 #include <string.h>
 
 typedef struct Hoist {
@@ -61,7 +63,7 @@ typedef struct Hoist {
 
 static bool is_product(const GfNode *n)
 {
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM || n->op == GF_OP_ATTENTION;
+    return gf_is_product(n) || n->op == GF_OP_ATTENTION;
 }
 
 static bool is_costly(const Hoist *h, const GfNode *n)
@@ -164,8 +166,7 @@ static int64_t sweep(GfGraph *g, bool inputs)
     GfNode *prev;
 
     for (GfNode *n = g->last; n; n = prev) {
-        bool may_go = gf_op_has(n->op, GF_PURE) || (inputs && (n->op == GF_OP_INPUT || n->op == GF_OP_STATE));
-        bool read = !may_go;
+        bool read = !gf_op_has(n->op, GF_PURE) && !(inputs && (n->op == GF_OP_INPUT || n->op == GF_OP_STATE));
         prev = n->prev;
         for (uint32_t i = 0; i < n->result_count; i++)
             read = read || n->results[i].uses;

@@ -1,6 +1,8 @@
 /* low_rank.c -- see low_rank.h. */
 #include "passes/low_rank.h"
 
+#include "ir/kernel.h"
+
 GfNode *gf_only_user(const GfNode *n)
 {
     const GfUse *use = n->result_count == 1 ? n->results[0].uses : NULL;
@@ -10,7 +12,7 @@ GfNode *gf_only_user(const GfNode *n)
 bool gf_is_exact_product(const GfNode *n)
 {
     const char *round = gf_attr_s(n, "round");
-    return gf_op_info(n->op)->class_ == GF_CLASS_GEMM && !(round && *round);
+    return gf_is_product(n) && !(round && *round);
 }
 
 static bool is_linear(const GfNode *n)

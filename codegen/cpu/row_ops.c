@@ -186,7 +186,7 @@ static V cross_entropy_grad_term(Emit *e, const GfNode *n, int phase, int slot, 
 static V cross_entropy_grad_element(Emit *e, const GfNode *n, uint32_t result, Point p)
 {
     Ll *l = e->l;
-    V up = ll_select(l, is_label(e, n, p), ll_fsub(l, ll_vf(l, 0), scalar_of(e, n, 2)), exp_below(e, n, p));
+    V up = ll_select(l, is_label(e, n, p), ll_fneg(l, scalar_of(e, n, 2)), exp_below(e, n, p));
 
     (void)result;
     return ll_fmul(l, ll_fdiv(l, up, scalar_of(e, n, 1)), emit_operand(e, n, 2, p));
