@@ -3,7 +3,8 @@
 #include "codegen/cuda/ops.h"
 #include "codegen/lower.h"
 
-enum { THREADS = 128, TILE = 32, LARGEST_HEAD = 128 };
+enum { THREADS = 128, TILE = 32, TURNS = 2 }; /* as in device/attention.cuh */
+enum { LARGEST_HEAD = 128 };
 
 static GfStatus head_size(CudaEmit *e, const GfNode *n, uint32_t q, int64_t *size)
 {
@@ -17,13 +18,15 @@ static GfStatus head_size(CudaEmit *e, const GfNode *n, uint32_t q, int64_t *siz
     return GF_OK;
 }
 
-/* A block is one head of one sequence. */
-static void divide(CudaEmit *e, const GfNode *n, uint32_t starts, int64_t size, int rows)
+/* `blocks` for each head of each sequence; `tiles` of rows of the head and two of scores. */
+static void divide(CudaEmit *e, const GfNode *n, uint32_t starts, int64_t size, int tiles, int blocks)
 {
+    int64_t line = ((size + 3) / 4 | 1) * 4;
+
     e->threads = THREADS;
-    e->shared = (uint32_t)(rows * TILE * (size + 1) + 2 * TILE * (TILE + 1)) * 4;
-    e->work =
-        (GfWork){.dim = {gf_operand(n, starts)->type.dims[0], gf_dim_const(gf_attr_i(n, "heads"))}, .unit = {1, 1}};
+    e->shared = (uint32_t)(tiles * TILE * line + 2 * TILE * (TILE + 4)) * 4;
+    e->work = (GfWork){.dim = {gf_operand(n, starts)->type.dims[0], gf_dim_const(blocks * gf_attr_i(n, "heads"))},
+                       .unit = {1, 1}};
 }
 
 /* The pointer of a result, or nullptr when nobody reads it. */
@@ -34,7 +37,7 @@ static const char *result_pointer(CudaEmit *e, const GfNode *n, uint32_t i)
 
 static const char *dropout_args(CudaEmit *e, const GfNode *n)
 {
-    return cuda_text(e, "%s, key0, %.17g", cuda_pointer(e, gf_operand(n, n->operand_count - 1)), gf_attr_f(n, "p"));
+    return cuda_text(e, "gf_seed0, %.17g", gf_attr_f(n, "p"));
 }
 
 static const char *frame_args(CudaEmit *e, const GfNode *n, uint32_t starts)
@@ -59,7 +62,7 @@ static GfStatus attention_kernel(CudaEmit *e, const GfNode *n)
     int64_t size;
 
     GF_TRY(head_size(e, n, 0, &size));
-    divide(e, n, 3, size, 3);
+    divide(e, n, 3, size, 3, TURNS);
     GF_TRY(cuda_begin(e));
     cuda_line(e, "gf_attention<%lld, %s>(%s, %s, %s, %s, %s,", (long long)size, kinds(n),
               cuda_pointer(e, gf_operand(n, 0)), cuda_pointer(e, gf_operand(n, 1)), cuda_pointer(e, gf_operand(n, 2)),
@@ -76,7 +79,7 @@ static GfStatus attention_grad_kernel(CudaEmit *e, const GfNode *n)
     int64_t size;
 
     GF_TRY(head_size(e, n, 1, &size));
-    divide(e, n, 6, size, 4);
+    divide(e, n, 6, size, 4, 2 * TURNS);
     GF_TRY(cuda_begin(e));
     cuda_line(e, "gf_attention_grad<%lld, %s>(%s, %s, %s, %s, %s, %s, %s, %s, %s,", (long long)size, kinds(n),
               cuda_pointer(e, gf_operand(n, 0)), cuda_pointer(e, gf_operand(n, 1)), cuda_pointer(e, gf_operand(n, 2)),

@@ -53,14 +53,17 @@ static const char *origin_of(Lowering *w, const GfRegion *r)
 /* How launches of the kernel run as one, over all batches. */
 static void count_together(const Lowering *w, CudaEmit *e)
 {
-    e->together = UINT32_MAX;
+    uint32_t batches = 0, launches = 0;
+
     for (uint32_t i = 0; i < w->program->batch_count; i++) {
         const GfLaunchBatch *b = &w->program->batches[i];
         if (strcmp(w->regions[b->first].structure, e->r->structure) != 0)
             continue;
         e->joined = e->joined || b->count > 1;
-        e->together = b->count < e->together ? b->count : e->together;
+        launches += b->count;
+        batches++;
     }
+    e->together = batches ? launches / batches : 1;
 }
 
 static GfStatus add_kernel(Lowering *w, const GfRegion *r, uint32_t *index)

@@ -68,6 +68,18 @@ static const char *compute(CudaEmit *e, const GfValue *v)
     return op->write ? op->write(e, v->node, v->index) : op->element ? expand(e, v->node, op->element) : "missing";
 }
 
+/* Of the value among those that are loaded ahead; new ones are added. */
+static uint32_t quad_index(CudaQuads *q, const GfValue *v)
+{
+    uint32_t i = 0;
+
+    while (i < q->count && q->values[i] != v)
+        i++;
+    if (i == q->count)
+        q->values[q->count++] = v;
+    return i;
+}
+
 const char *cuda_value(CudaEmit *e, const GfValue *v)
 {
     size_t slot = (size_t)v->node->id * 3 + v->index;
@@ -82,6 +94,8 @@ const char *cuda_value(CudaEmit *e, const GfValue *v)
     if (e->inside[v->node->id]) {
         const char *value = compute(e, v);
         cuda_line(e, "const float %s = %s;", cuda_name(e, v), value);
+    } else if (e->quads && v->type.dtype == GF_F32) {
+        cuda_line(e, "const float %s = x[%u];", cuda_name(e, v), quad_index(e->quads, v));
     } else {
         cuda_line(e, "const float %s = %s[%s];", cuda_name(e, v), cuda_pointer(e, v), cuda_index(e, v));
     }
@@ -103,6 +117,81 @@ void cuda_store(CudaEmit *e, GfValue *const *outputs, uint32_t count)
         values[i] = cuda_value(e, outputs[i]);
     for (uint32_t i = 0; values && i < count; i++)
         cuda_line(e, "%s[%s] = %s;", cuda_pointer(e, outputs[i]), cuda_index(e, outputs[i]), values[i]);
+}
+
+/* ---- four columns at a time ---------------------------------------------------------- */
+
+/* 16 bytes at a time: rows of the matrix begin at multiples of 16 bytes and end at one. */
+static bool is_wide(const GfValue *v)
+{
+    GfDim cols = cuda_shape(&v->type).cols;
+
+    return cols.symbol == GF_CONSTANT && cols.size % 4 == 0;
+}
+
+static void write_load(CudaEmit *e, const GfValue *v, uint32_t i)
+{
+    const char *from = cuda_pointer(e, v), *index = cuda_index(e, v);
+
+    if (gf_dim_is(cuda_shape(&v->type).cols, 1))
+        cuda_line(e, "x[%u] = gf_four_of(%s[%s]);", i, from, index);
+    else if (is_wide(v))
+        cuda_line(e, "x[%u] = gf_read16(%s + %s);", i, from, index);
+    else
+        cuda_line(e, "x[%u] = gf_read_some(%s + %s, %s - col);", i, from, index, cuda_dim(e, e->r->cols));
+}
+
+static void write_stores(CudaEmit *e, GfValue *const *outputs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const char *to = cuda_text(e, "%s + %s", cuda_pointer(e, outputs[i]), cuda_index(e, outputs[i]));
+        if (is_wide(outputs[i]))
+            cuda_line(e, "gf_write16(%s, y[%u]);", to, i);
+        else
+            cuda_line(e, "gf_write_some(%s, y[%u], %s - col);", to, i, cuda_dim(e, e->r->cols));
+    }
+}
+
+/* The lines of the elements, into a text of their own: they say what has to be loaded. */
+static const char *write_elements(CudaEmit *e, CudaQuads *quads, GfValue *const *outputs, uint32_t count)
+{
+    GfText text = {.arena = e->arena}, *out = e->out;
+
+    quads->values = GF_NEW_ARRAY(e->arena, const GfValue *, (size_t)e->r->input_count + 1);
+    if (!quads->values)
+        return "";
+    e->out = &text;
+    e->quads = quads;
+    e->indent += 2;
+    cuda_fresh(e);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *value = cuda_value(e, outputs[i]);
+        cuda_line(e, "y[%u] = %s;", i, value);
+    }
+    e->indent -= 2;
+    e->quads = NULL;
+    e->out = out;
+    return gf_text_str(&text);
+}
+
+void cuda_store_quads(CudaEmit *e, const char *call, const char *args, GfValue *const *outputs, uint32_t count)
+{
+    CudaQuads quads = {0};
+    const char *elements = write_elements(e, &quads, outputs, count);
+
+    cuda_line(e, "%s%u, %u>(%s,", call, quads.count, count, args);
+    e->indent++;
+    cuda_open(e, "[&](int row, int col, GfQuad *x)");
+    for (uint32_t i = 0; i < quads.count; i++)
+        write_load(e, quads.values[i], i);
+    cuda_close(e, ",");
+    cuda_open(e, "[&](int row, int col, const float *sum, const float *x, float *y)");
+    gf_text_add(e->out, "%s", elements);
+    cuda_close(e, ",");
+    cuda_open(e, "[&](int row, int col, const GfQuad *y)");
+    write_stores(e, outputs, count);
+    cuda_close(e, ");");
+    e->indent--;
 }
 
 /* ---- ops ---------------------------------------------------------------------------- */
@@ -146,10 +235,10 @@ static const char *write_dropout(CudaEmit *e, const GfNode *n, uint32_t result)
     const char *x = cuda_operand(e, n, 0);
     if (gf_attr_f(n, "p") <= 0)
         return x;
-    const char *row = e->row, *rng = cuda_pointer(e, gf_operand(n, n->operand_count - 1));
+    const char *row = e->row;
     if (gf_dropout_rows(n))
         row = cuda_text(e, "%s[%s]", cuda_pointer(e, gf_dropout_rows(n)), e->row);
-    return cuda_text(e, "%s * gf_drop(%s, key%u, %s, %s, %.17g)", x, rng, random_index(e, n), row, e->col,
+    return cuda_text(e, "%s * gf_drop(gf_seed%u, %s, %s, %.17g)", x, random_index(e, n), row, e->col,
                      gf_attr_f(n, "p"));
 }
 

@@ -67,7 +67,8 @@ static const char *const reserved[] = {
     "xor",     "sizes",    "batch",    "count",     "task",   "part",     "row",    "col",      "i",         "tile",
     "scratch", "record",   "elements", "kept",      "sqrt",   "tanh",     "erf",    "min",      "max",       "gamma",
     "y0",      "y1",       "yn",       "j0",        "j1",     "jn",       "lane",   "s",        "acc",       "to",
-    "k",       "blocks",   "end",      "first",     "each",   "launch",   "head",   "head_acc", "head_rows",
+    "k",       "blocks",   "end",      "first",     "each",   "launch",   "head",   "head_acc", "head_rows", "x",
+    "y",       "sum",
 };
 
 static bool is_taken(const CudaEmit *e, const char *name)
@@ -284,12 +285,18 @@ static void find_record(CudaEmit *e, bool one_work)
     }
 }
 
+/* Of a multiprocessor: the compiler keeps to so few registers that they have room. */
+static uint32_t least_blocks(const CudaEmit *e)
+{
+    return e->least_blocks ? e->least_blocks : 1;
+}
+
 static void open_batched(CudaEmit *e, bool one_work)
 {
     gf_text_add(e->out, "struct %s_record {\n", e->name);
     add_params(e, "    ", ";\n");
     gf_text_add(e->out, "    long long first;\n};\n\n");
-    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, 1)\n", e->threads);
+    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, %u)\n", e->threads, least_blocks(e));
     gf_text_add(e->out, "%s(const %s_record *batch, int count, const long long *sizes)\n{\n", e->name, e->name);
     e->indent = 1;
     open_symbols(e);
@@ -299,7 +306,8 @@ static void open_batched(CudaEmit *e, bool one_work)
 
 static void open_plain(CudaEmit *e)
 {
-    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, 1)\n%s(", e->threads, e->name);
+    gf_text_add(e->out, "extern \"C\" __global__ void __launch_bounds__(%u, %u)\n%s(", e->threads, least_blocks(e),
+                e->name);
     add_params(e, "", ", ");
     gf_text_add(e->out, "const long long *sizes)\n{\n");
     e->indent = 1;
@@ -324,6 +332,10 @@ GfStatus cuda_begin(CudaEmit *e)
         open_batched(e, one_work);
     else
         open_plain(e);
+    for (uint32_t i = 0; i < e->r->random_count; i++) {
+        const GfNode *n = e->r->random[i];
+        cuda_line(e, "const GfSeed gf_seed%u(%s, key%u);", i, cuda_pointer(e, gf_operand(n, n->operand_count - 1)), i);
+    }
     cuda_line(e, "%s", "");
     return GF_OK;
 }

@@ -24,6 +24,12 @@ typedef struct CudaEmit CudaEmit;
  * expression of type float, or NULL: compute or load it. */
 typedef const char *(*CudaSourceFn)(CudaEmit *e, const GfValue *v);
 
+/* Values that are loaded four columns at a time, before any element is computed. */
+typedef struct CudaQuads {
+    const GfValue **values;
+    uint32_t count;
+} CudaQuads;
+
 struct CudaEmit {
     const GfGraph *g;
     const GfRegion *r;
@@ -43,11 +49,13 @@ struct CudaEmit {
     bool flat;             /* points are linear: `i` is the index of the element */
     CudaSourceFn source;
     void *self;        /* of source */
+    CudaQuads *quads;  /* not NULL: what is read in memory is x[...] of these */
     bool joined;       /* some launches of the kernel run as one */
-    uint32_t together; /* how many launches run as one: the least of any batch, at least 1 */
+    uint32_t together; /* how many launches run as one: the mean of all batches, at least 1 */
     /* set by the writer of the kernel */
     GfWork work;
     uint32_t threads, shared, splits; /* splits 0: 1 */
+    uint32_t least_blocks;            /* that a multiprocessor is to hold; 0: 1 */
     bool batched;
     int64_t scratch_bytes;  /* of one more buffer behind the outputs; zeros before the first run */
     uint32_t extra_scalars; /* behind the keys */
@@ -73,7 +81,8 @@ typedef struct CudaShape {
 CudaShape cuda_shape(const GfType *type);
 
 /* Comment, signature, "{", and what all kernels know: the symbols as ints, `task`,
- * `part` where splits > 1; key0 ... are the keys, extra0 ... the extra scalars.
+ * `part` where splits > 1; gf_seed0 ... are those of the random ops, extra0 ... the
+ * extra scalars.
  * work, threads, splits, batched, scratch_bytes and extra_scalars are set before.
  * A kernel whose launches have one work is batched here, where they run as one. */
 GfStatus cuda_begin(CudaEmit *e);
@@ -88,6 +97,10 @@ void cuda_fresh(CudaEmit *e);                                          /* anothe
 const char *cuda_index(CudaEmit *e, const GfValue *v);                 /* of v at the point, broadcast */
 void cuda_store(CudaEmit *e, GfValue *const *outputs, uint32_t count); /* outputs of the region, at the point */
 const char *cuda_float(CudaEmit *e, double value);                     /* a literal */
+
+/* As cuda_store, four columns at a time: `call`, which ends in "<" or "<..., ", with how
+ * many values are loaded and stored, then (args, load, element, store). */
+void cuda_store_quads(CudaEmit *e, const char *call, const char *args, GfValue *const *outputs, uint32_t count);
 
 /* ---- ops ------------------------------------------------------------------------- */
 

@@ -8,15 +8,23 @@
  *          and emulated, but it has not run on a device.
  *          "wgmma:64x96": tiles of this size alone, narrow products too: to
  *          measure sizes one by one, and to test small models.
+ *   tile:128x64
+ *          of all products whose factors are rounded tiles of this size alone,
+ *          128 or 64 either way: to measure sizes one by one.
  */
 #ifndef GF_CODEGEN_CUDA_FEATURES_H
 #define GF_CODEGEN_CUDA_FEATURES_H
 
 #include "codegen/codegen.h"
 
+typedef struct CudaTileSize {
+    int rows, columns; /* 0: the compiler chooses */
+} CudaTileSize;
+
 typedef struct CudaFeatures {
     bool wgmma;
-    int rows, columns; /* of its tiles; 0: as hopper.c chooses */
+    CudaTileSize stage; /* of wgmma's tiles */
+    CudaTileSize tile;  /* of the others */
 } CudaFeatures;
 
 /* Errors: GF_ERR_TARGET  a name that is unknown, or not for this target ("cuda:sm_80") */

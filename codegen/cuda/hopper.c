@@ -37,15 +37,33 @@ typedef struct Size {
 
 static const Size sizes[] = {{128, 128}, {128, 96}, {128, 64}, {64, 128}, {64, 96}, {64, 64}};
 
-static const TileKind kinds[] = {
-    {"GfHopperTile", "GfStage", ", 128", "gf_stage_load", "gf_stage_compute", DEPTH},
-    {"GfHopperTile", "GfStage", ", 256", "gf_stage_load", "gf_stage_compute", DEPTH},
-};
+/* A lambda that fills a stage from k of the inner dim on. */
+static void from_stage(CudaEmit *e, Tiles *t, const Operand *o, const char *end)
+{
+    GfDim across = o->deep ? o->inner : o->outer;
+    const char *line = o->deep ? o->first : "k", *column = o->deep ? "k" : o->first;
+    const char *lines = cuda_dim(e, o->deep ? o->outer : o->inner), *columns = cuda_dim(e, across);
+    const char *stage = cuda_text(e, "GfStage<%d, %s, %u>", o->size, o->deep ? "true" : "false", e->threads);
+
+    cuda_open(e, "[&](float *to, int k)");
+    if (!e->inside[o->value->node->id]) {
+        cuda_line(e, "gf_stage_load<%s, %s>(to, %s, %s, %s, %s, %s, %s);", stage,
+                  tile_is_wide(across) ? "true" : "false", cuda_pointer(e, o->value), columns, line, column, lines,
+                  columns);
+    } else {
+        cuda_open(e, "gf_stage_compute<%s>(to, %s, %s, %s, %s, [&](int row, int col)", stage, line, column, lines,
+                  columns);
+        tile_computed(e, t, o, ");");
+    }
+    cuda_close(e, end);
+}
+
+static const TileKind kind = {"GfHopperTile", DEPTH, from_stage};
 
 /* A size that is asked for by name is taken there too: in tests, where all is narrow. */
 static bool is_narrow(const CudaEmit *e)
 {
-    return !e->features.rows && (cuda_dim_max(e, e->r->rows) <= LEAST || cuda_dim_max(e, e->r->cols) <= LEAST);
+    return !e->features.stage.rows && (cuda_dim_max(e, e->r->rows) <= LEAST || cuda_dim_max(e, e->r->cols) <= LEAST);
 }
 
 static bool applies(const CudaEmit *e, const Tiles *t)
@@ -86,7 +104,7 @@ static void take(CudaEmit *e, Tiles *t, Size s, int64_t splits)
     int stages = (SHARED - base_bytes(s)) / stage_bytes(s);
 
     stages = stages < MOST_STAGES ? stages : MOST_STAGES;
-    t->kind = &kinds[s.bm == 128];
+    t->kind = &kind;
     t->bm = s.bm;
     t->bn = s.bn;
     t->sizes = cuda_text(e, "%d, %d, %d", s.bm, s.bn, stages);
@@ -97,9 +115,9 @@ static void take(CudaEmit *e, Tiles *t, Size s, int64_t splits)
 
 static bool is_allowed(const CudaEmit *e, const Tiles *t, Size s)
 {
-    const CudaFeatures *f = &e->features;
+    CudaTileSize named = e->features.stage;
 
-    return (int)t->count * s.bn / 2 <= MOST_SUMS && (!f->rows || (f->rows == s.bm && f->columns == s.bn));
+    return (int)t->count * s.bn / 2 <= MOST_SUMS && (!named.rows || (named.rows == s.bm && named.columns == s.bn));
 }
 
 /* The cheapest size and its number of blocks a tile; splits 0: none has room for the sums. */

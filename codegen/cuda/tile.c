@@ -20,13 +20,15 @@
 
 #include <string.h>
 
-enum { TILE_THREADS = 128, DEPTH = 32, STAGES = 3, PAD = 4, NARROW = 16, BROAD = 64 };
-enum { BUSY_TASKS = 96, WANTED_BLOCKS = 132, LEAST_SPLIT = 256, MAX_SPLITS = 8 };
+enum { DEPTH = 32, PAD = 4, NARROW = 16, BROAD = 64, BROADEST = 128 };
+enum { MULTIPROCESSORS = 132, LEAST_SPLIT = 256, MAX_SPLITS = 8, MOST_SUMS = 128 };
 
 const CudaOp cuda_linear = {0};
 const CudaOp cuda_matmul = {0};
 
-static const TileKind plain = {"GfTile", "GfOperand", "", "gf_load", "gf_compute", DEPTH};
+static void from_plain(CudaEmit *e, Tiles *t, const Operand *o, const char *end);
+
+static const TileKind plain = {"GfTile", DEPTH, from_plain};
 
 /* ---- what the region holds ------------------------------------------------------- */
 
@@ -82,27 +84,111 @@ int64_t tile_longest(const CudaEmit *e, const Tiles *t)
     return longest;
 }
 
-/* Blocks that share a tile: so many that the device has work, none with little. */
-static uint32_t choose_splits(CudaEmit *e, const Tiles *t, int64_t tasks)
-{
-    int64_t inner = tile_longest(e, t), splits;
+/* A size of tiles, and what DEPTH of the inner dim takes a multiprocessor, in cycles:
+ * for each of several blocks that it holds, and at least, when it waits for memory.
+ * From the times of bert-base's kernels on an H200 (tests/bench/RESULTS.md). */
+typedef struct Size {
+    int bm, bn, cycles, least;
+} Size;
 
-    if (tasks >= BUSY_TASKS)
-        return 1;
-    splits = WANTED_BLOCKS / tasks;
-    splits = splits < inner / LEAST_SPLIT ? splits : inner / LEAST_SPLIT;
-    return (uint32_t)(splits < 1 ? 1 : splits > MAX_SPLITS ? MAX_SPLITS : splits);
+static const Size sizes[] = {{128, 128, 1200, 1500}, {64, 128, 760, 1000}, {64, 64, 420, 900}};
+
+/* Three quarters of the most: batches are of so many examples, and few are the longest. */
+static int64_t usual(const CudaEmit *e, GfDim dim)
+{
+    int64_t most = cuda_dim_max(e, dim);
+
+    return dim.symbol == GF_CONSTANT ? most : most - most / 4;
 }
 
-static int operand_floats(int outer, bool deep)
+/* Cycles of the busiest multiprocessor.  Larger tiles read less, smaller ones spread
+ * better; blocks that share a tile write their parts, and the last one reads them all. */
+static int64_t cost_of(const CudaEmit *e, const Tiles *t, Size s, int64_t splits)
 {
-    return deep ? outer * (DEPTH + PAD) : DEPTH * (outer + PAD);
+    enum { START = 2000, PER_KILO = 375, BYTES = 24 }; /* of a block; per 1024 elements; a cycle moves */
+    int64_t tasks = tiles_of(usual(e, e->r->rows), s.bm) * tiles_of(usual(e, e->r->cols), s.bn);
+    int64_t blocks = tiles_of(tasks * splits * e->together, MULTIPROCESSORS), size = s.bm * s.bn, depth = 0;
+    int64_t block = START + size * PER_KILO / 1024;
+
+    for (uint32_t i = 0; i < t->count; i++)
+        depth += tiles_of(usual(e, t->product[i].inner), DEPTH * splits);
+    if (splits > 1)
+        block += (1 + splits) * size * 4 * t->count / BYTES;
+    return depth * (blocks * s.cycles > s.least ? blocks * s.cycles : s.least) + blocks * block;
 }
 
-/* Bytes of a product's stages of a tile bm x bn. */
-static uint32_t stage_bytes(const Product *p, int bm, int bn)
+/* The number of blocks a tile with the least cost, which is put into *cost. */
+static uint32_t choose_splits(const CudaEmit *e, const Tiles *t, Size s, int64_t *cost)
 {
-    return (uint32_t)(STAGES * (operand_floats(bm, p->deep_a) + operand_floats(bn, p->deep_b))) * 4;
+    int64_t most = s.bm == BROADEST ? 1 : tile_longest(e, t) / LEAST_SPLIT; /* large parts cost too much */
+    uint32_t best = 1;
+
+    *cost = cost_of(e, t, s, 1);
+    for (uint32_t splits = 2; splits <= most && splits <= MAX_SPLITS; splits++) {
+        int64_t other = cost_of(e, t, s, splits);
+        if (other < *cost) {
+            *cost = other;
+            best = splits;
+        }
+    }
+    return best;
+}
+
+/* Where multiplying costs little, and the sums of a larger tile fit into registers. */
+static bool may_be_large(const CudaEmit *e, const Tiles *t, Size s)
+{
+    int threads = s.bm == BROADEST ? 256 : 128;
+
+    for (uint32_t i = 0; i < t->count; i++)
+        if (strcmp(t->product[i].precision, "GfExact") == 0)
+            return false;
+    if (e->features.tile.rows && (e->features.tile.rows != s.bm || e->features.tile.columns != s.bn))
+        return false;
+    return !t->head.node && (int)t->count * s.bm * s.bn / threads <= MOST_SUMS;
+}
+
+static Size choose_size(CudaEmit *e, const Tiles *t)
+{
+    int64_t rows = cuda_dim_max(e, e->r->rows), cols = cuda_dim_max(e, e->r->cols), cost, least;
+    Size best = {rows <= NARROW && cols > NARROW ? NARROW : BROAD, cols <= NARROW ? NARROW : BROAD, 420, 900};
+    bool named = e->features.tile.rows > 0;
+
+    e->splits = choose_splits(e, t, best, &least);
+    if (!named && (best.bm == NARROW || best.bn == NARROW))
+        return best;
+    if (named)
+        least = INT64_MAX;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint32_t splits = choose_splits(e, t, sizes[i], &cost);
+        if (cost >= least || !may_be_large(e, t, sizes[i]))
+            continue;
+        least = cost;
+        best = sizes[i];
+        e->splits = splits;
+    }
+    return best;
+}
+
+/* Bytes of a tile's operand in shared memory: GfOperand of tile.cuh. */
+static int operand_bytes(const Product *p, int outer, bool deep)
+{
+    if (strcmp(p->precision, "GfBf16") == 0)
+        return outer * DEPTH * 2;
+    return 4 * (deep ? outer * (DEPTH + PAD) : DEPTH * (outer + PAD));
+}
+
+/* Two of a product's tiles of a tile bm x bn. */
+static uint32_t turn_bytes(const Product *p, int bm, int bn)
+{
+    return (uint32_t)(2 * (operand_bytes(p, bm, p->deep_a) + operand_bytes(p, bn, p->deep_b)));
+}
+
+/* Bytes that the sums pass through at the end: gf_finish of tile.cuh. */
+static uint32_t finish_bytes(const Tiles *t, uint32_t warps)
+{
+    int across = t->bn < 32 ? 1 : t->bm < 32 || t->bm * t->bn > 128 * 64 ? 4 : 2; /* warps: warps_n of GfTile */
+
+    return warps * t->count * 16 * (uint32_t)(t->bn / across + 8) * 4;
 }
 
 static void reserve_head(CudaEmit *e, Tiles *t)
@@ -110,7 +196,7 @@ static void reserve_head(CudaEmit *e, Tiles *t)
     GfDim cols = cuda_shape(&t->head.node->results[0].type).cols;
 
     t->head_bn = t->bm > NARROW && cols.size <= NARROW ? NARROW : BROAD;
-    uint32_t bytes = stage_bytes(&t->head, t->bm, t->head_bn);
+    uint32_t bytes = turn_bytes(&t->head, t->bm, t->head_bn);
     e->shared = bytes > e->shared ? bytes : e->shared;
     t->head_rows = e->shared;
     e->shared += (uint32_t)(t->bm * t->head_bn) * 4;
@@ -119,30 +205,35 @@ static void reserve_head(CudaEmit *e, Tiles *t)
 /* The tile of tile.cuh, which suits any product. */
 static void choose_plain(CudaEmit *e, Tiles *t)
 {
-    int64_t rows = cuda_dim_max(e, e->r->rows), cols = cuda_dim_max(e, e->r->cols);
+    Size s = choose_size(e, t);
 
     t->kind = &plain;
-    t->bm = rows <= NARROW && cols > NARROW ? NARROW : BROAD;
-    t->bn = cols <= NARROW ? NARROW : BROAD;
+    t->bm = s.bm;
+    t->bn = s.bn;
     t->sizes = cuda_text(e, "%d, %d", t->bm, t->bn);
-    e->threads = TILE_THREADS;
-    e->splits = choose_splits(e, t, tiles_of(rows, t->bm) * tiles_of(cols, t->bn) * e->together);
+    e->threads = t->bm == BROADEST ? 256 : 128;
+    e->least_blocks = t->bm == BROADEST && t->count == 1 ? 2 : 1;
+    e->shared = finish_bytes(t, e->threads / 32);
     for (uint32_t i = 0; i < t->count; i++) {
-        uint32_t bytes = stage_bytes(&t->product[i], t->bm, t->bn);
+        uint32_t bytes = turn_bytes(&t->product[i], t->bm, t->bn);
         e->shared = bytes > e->shared ? bytes : e->shared;
     }
     if (t->head.node)
         reserve_head(e, t);
 }
 
+static int64_t most_tasks(const CudaEmit *e, const Tiles *t)
+{
+    return tiles_of(cuda_dim_max(e, e->r->rows), t->bm) * tiles_of(cuda_dim_max(e, e->r->cols), t->bn);
+}
+
 static void reserve(CudaEmit *e, Tiles *t)
 {
     if (!hopper_choose(e, t))
         choose_plain(e, t);
-    int64_t tasks = tiles_of(cuda_dim_max(e, e->r->rows), t->bm) * tiles_of(cuda_dim_max(e, e->r->cols), t->bn);
     e->work = (GfWork){.dim = {e->r->cols, e->r->rows}, .unit = {t->bn, t->bm}};
     if (e->splits > 1)
-        e->scratch_bytes = tasks * 4 + tasks * e->splits * t->count * t->bm * t->bn * 4; /* see gf_join */
+        e->scratch_bytes = most_tasks(e, t) * (1 + (int64_t)e->splits * t->count * t->bm * t->bn) * 4; /* see gf_join */
 }
 
 /* ---- values ------------------------------------------------------------------------- */
@@ -164,72 +255,59 @@ static const char *tile_source(CudaEmit *e, const GfValue *v)
     if (v->node == t->head.node)
         return write_source(e, v, &t->head, cuda_text(e, "head_rows[(row - tile.row) * %d + col]", t->head_bn));
 
-    for (uint32_t i = 0; t->index && i < t->count; i++) {
+    for (uint32_t i = 0; t->done && i < t->count; i++) {
         const Product *p = &t->product[i];
         if (p->node != v->node)
             continue;
-        const char *sum = cuda_text(e, p->index ? "acc[%s + %u * tile.elements]" : "acc[%s]", t->index, p->index);
-        return write_source(e, v, p, sum);
+        return write_source(e, v, p, cuda_text(e, "sum[%u]", p->index));
     }
     return NULL;
 }
 
-/* ---- loading an operand ---------------------------------------------------------------- */
+/* ---- operands ------------------------------------------------------------------------ */
 
-typedef struct Operand {
-    const GfValue *value;
-    GfDim outer;       /* rows of a, columns of b */
-    const char *first; /* of the tile: "tile.row" */
-    const char *type;  /* GfOperand<...> */
-    bool deep;
-} Operand;
-
-/* 16 bytes at a time: lines begin at multiples of 4 elements and end at one. */
-static bool is_wide(GfDim line)
+void tile_computed(CudaEmit *e, Tiles *t, const Operand *o, const char *end)
 {
-    return line.symbol == GF_CONSTANT && line.size % 4 == 0;
+    t->done = false;
+    cuda_fresh(e);
+    cuda_line(e, "return %s;", cuda_value(e, o->value));
+    cuda_close(e, end);
 }
 
-static void write_loader(CudaEmit *e, Tiles *t, const Product *p, const Operand *o)
+static void from_plain(CudaEmit *e, Tiles *t, const Operand *o, const char *end)
 {
-    GfDim across = o->deep ? p->inner : o->outer, lines = o->deep ? o->outer : p->inner;
-    const char *line = o->deep ? o->first : "k", *column = o->deep ? "k" : o->first;
+    GfDim across = o->deep ? o->inner : o->outer;
+    const char *deep = o->deep ? "true" : "false", *wide = tile_is_wide(across) ? "true" : "false",
+               *outer = cuda_dim(e, o->outer), *inner = cuda_dim(e, o->inner);
 
-    cuda_open(e, "[&](float *to, int k)");
     if (!e->inside[o->value->node->id]) {
-        cuda_line(e, "%s<%s, %s>(to, %s, %s, %s, %s, %s, %s);", t->kind->load, o->type,
-                  is_wide(across) ? "true" : "false", cuda_pointer(e, o->value), cuda_dim(e, across), line, column,
-                  cuda_dim(e, lines), cuda_dim(e, across));
-    } else {
-        cuda_open(e, "%s<%s>(to, %s, %s, %s, %s, [&](int row, int col)", t->kind->compute, o->type, line, column,
-                  cuda_dim(e, lines), cuda_dim(e, across));
-        t->index = NULL;
-        cuda_fresh(e);
-        cuda_line(e, "return %s;", cuda_value(e, o->value));
-        cuda_close(e, ");");
+        cuda_line(e, "GfMemory<%d, %s, %u, %s>(%s, %s, %s, %s, %s)%s", o->size, deep, e->threads, wide,
+                  cuda_pointer(e, o->value), cuda_dim(e, across), o->first, outer, inner, end);
+        return;
     }
+    cuda_open(e, "gf_computed<%d, %s, %u, %s>(%s, %s, %s, [&](int row, int col)", o->size, deep, e->threads, wide,
+              o->first, outer, inner);
+    tile_computed(e, t, o, cuda_text(e, ")%s", end));
 }
 
-static const char *operand_type(CudaEmit *e, const TileKind *kind, int outer, bool deep)
+static Operand operand_of(const Product *p, bool second, GfDim outer, int size, const char *first)
 {
-    return cuda_text(e, "%s<%d, %s%s>", kind->operand, outer, deep ? "true" : "false", kind->more);
+    return (Operand){second ? p->b : p->a, outer, p->inner, size, first, second ? p->deep_b : p->deep_a};
 }
 
-/* The two loaders, which end the call of `product`. */
-static void write_loaders(CudaEmit *e, Tiles *t, const Product *p, const Operand *a, const Operand *b)
+/* The two operands, which end the call of `product`. */
+static void write_operands(CudaEmit *e, Tiles *t, const Operand *a, const Operand *b)
 {
     e->indent++;
-    write_loader(e, t, p, a);
-    cuda_close(e, ",");
-    write_loader(e, t, p, b);
-    cuda_close(e, ");");
+    t->kind->from(e, t, a, ",");
+    t->kind->from(e, t, b, ");");
     e->indent--;
 }
 
 static void write_product(CudaEmit *e, Tiles *t, Product *p)
 {
-    Operand a = {p->a, e->r->rows, "tile.row", operand_type(e, t->kind, t->bm, p->deep_a), p->deep_a};
-    Operand b = {p->b, e->r->cols, "tile.col", operand_type(e, t->kind, t->bn, p->deep_b), p->deep_b};
+    Operand a = operand_of(p, false, e->r->rows, t->bm, "tile.row");
+    Operand b = operand_of(p, true, e->r->cols, t->bn, "tile.col");
     const char *inner = cuda_dim(e, p->inner), *begin = "0", *end = inner;
 
     cuda_line(e, "%s", "");
@@ -241,7 +319,7 @@ static void write_product(CudaEmit *e, Tiles *t, Product *p)
     cuda_line(e, "tile.product<%s, %s, %s>(acc%s, %s, %s,", p->precision, p->deep_a ? "true" : "false",
               p->deep_b ? "true" : "false", p->index ? cuda_text(e, " + %u * tile.elements", p->index) : "", begin,
               end);
-    write_loaders(e, t, p, &a, &b);
+    write_operands(e, t, &a, &b);
 }
 
 /* ---- the head -------------------------------------------------------------------------------- */
@@ -265,8 +343,8 @@ static void write_head(CudaEmit *e, Tiles *t)
 {
     const Product *p = &t->head;
     GfDim cols = cuda_shape(&p->node->results[0].type).cols;
-    Operand a = {p->a, e->r->rows, "head.row", operand_type(e, t->kind, t->bm, p->deep_a), p->deep_a};
-    Operand b = {p->b, cols, "head.col", operand_type(e, t->kind, t->head_bn, p->deep_b), p->deep_b};
+    Operand a = operand_of(p, false, e->r->rows, t->bm, "head.row");
+    Operand b = operand_of(p, true, cols, t->head_bn, "head.col");
     const char *inner = cuda_dim(e, p->inner), *rows = cuda_dim(e, e->r->rows), *width = cuda_dim(e, cols);
     uint32_t count;
 
@@ -277,7 +355,7 @@ static void write_head(CudaEmit *e, Tiles *t)
     cuda_line(e, "float head_acc[head.elements] = {};");
     cuda_line(e, "head.product<%s, %s, %s>(head_acc, 0, %s,", p->precision, p->deep_a ? "true" : "false",
               p->deep_b ? "true" : "false", inner);
-    write_loaders(e, t, p, &a, &b);
+    write_operands(e, t, &a, &b);
     cuda_line(
         e, "head.each(%s, %s, [&](int row, int col, int i) { head_rows[(row - tile.row) * %d + col] = head_acc[i]; });",
         rows, width, t->head_bn);
@@ -295,13 +373,13 @@ static void write_head(CudaEmit *e, Tiles *t)
 
 /* ---- the kernel --------------------------------------------------------------------------- */
 
+/* The counters lie where they lie for all sizes of a batch: from one run to the next
+ * they hold zeros, and no run may have put its sums there. */
 static void write_join(CudaEmit *e, const Tiles *t)
 {
-    const char *tasks = cuda_text(e, "(%s + %d) / %d * blocks", cuda_dim(e, e->r->rows), t->bm - 1, t->bm);
-
     cuda_line(e, "%s", "");
-    cuda_line(e, "if (!gf_join<%u * tile.elements, %u>(acc, scratch, %s, task, part, %u))", t->count, e->threads, tasks,
-              e->splits);
+    cuda_line(e, "if (!gf_join<%u * tile.elements, %u>(acc, scratch, %lld, task, part, %u))", t->count, e->threads,
+              (long long)most_tasks(e, t), e->splits);
     cuda_line(e, "    return;");
 }
 
@@ -311,11 +389,9 @@ static void write_epilogue(CudaEmit *e, Tiles *t)
     GfValue **outputs = outputs_of(e, false, &count);
 
     cuda_line(e, "%s", "");
-    cuda_open(e, "tile.each(%s, %s, [&](int row, int col, int i)", cuda_dim(e, e->r->rows), cuda_dim(e, e->r->cols));
-    t->index = "i";
-    cuda_fresh(e);
-    cuda_store(e, outputs, count);
-    cuda_close(e, ");");
+    t->done = true;
+    cuda_store_quads(e, cuda_text(e, "tile.finish<%u, ", t->count),
+                     cuda_text(e, "acc, %s, %s", cuda_dim(e, e->r->rows), cuda_dim(e, e->r->cols)), outputs, count);
 }
 
 GfStatus cuda_emit_tile(CudaEmit *e)

@@ -17,15 +17,26 @@ typedef struct Product {
     uint32_t index; /* among the products: its accumulators stand there */
 } Product;
 
-/* What the device headers call the parts of one kind of tile. */
+/* An operand of a product, as a tile takes it. */
+typedef struct Operand {
+    const GfValue *value;
+    GfDim outer, inner;
+    int size;          /* of the tile along the outer dim */
+    const char *first; /* element of the outer dim: "tile.row" */
+    bool deep;
+} Operand;
+
+typedef struct Tiles Tiles;
+
+/* One kind of tile of the device headers. */
 typedef struct TileKind {
-    const char *tile;           /* GfTile, a type */
-    const char *operand, *more; /* GfOperand<outer, deep, more>, a type */
-    const char *load, *compute; /* fill an operand from memory, or with what is computed */
-    int depth;                  /* of the inner dim, in shared memory at once */
+    const char *tile; /* GfTile, a type */
+    int depth;        /* of the inner dim, in shared memory at once */
+    /* the argument of `product` that brings the operand; behind it `end` */
+    void (*from)(CudaEmit *e, Tiles *t, const Operand *o, const char *end);
 } TileKind;
 
-typedef struct Tiles {
+struct Tiles {
     Product product[MAX_PRODUCTS];
     uint32_t count;
     Product head; /* computed in front of the tile, see gf_kernel_is_head; node NULL: there is none */
@@ -34,13 +45,23 @@ typedef struct Tiles {
     const TileKind *kind;
     int bm, bn;
     const char *sizes; /* of the tile's type: "64, 64" */
-    const char *index; /* of the element in the epilogue; NULL: in a prologue */
-} Tiles;
+    bool done;         /* the products are: their sums are sum[...] */
+};
 
 static inline int64_t tiles_of(int64_t size, int unit)
 {
     return (size + unit - 1) / unit;
 }
+
+/* 16 bytes at a time: lines begin at multiples of 4 elements and end at one. */
+static inline bool tile_is_wide(GfDim line)
+{
+    return line.symbol == GF_CONSTANT && line.size % 4 == 0;
+}
+
+/* The body of a lambda of (row, col): what the region computes for the operand, and
+ * returns; closed by `end`. */
+void tile_computed(CudaEmit *e, Tiles *t, const Operand *o, const char *end);
 
 /* The longest inner dim of the products. */
 int64_t tile_longest(const CudaEmit *e, const Tiles *t);

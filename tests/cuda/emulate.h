@@ -7,10 +7,9 @@
 //   - barriers: warps run in random order, each as far as it can, so that a
 //     missing __syncthreads shows as a wrong result; threads that wait at
 //     different barriers are an error
-//   - cp.async: what is copied lands when the thread waits for it; until then the
-//     target holds NaN, as dynamic shared memory does when a block begins; addresses are
-//     aligned (of global memory too where GF_ALIGNED says that tensors lie as on a device)
-//   - exchanges in a warp: shuffles, votes and mma.sync take part with all 32 lanes
+//   - dynamic shared memory holds NaN when a block begins; where 16 bytes move the address
+//     is aligned (of global memory too where GF_ALIGNED says that tensors lie as on a device)
+//   - exchanges in a warp: shuffles, votes, ldmatrix and mma.sync take part with all 32 lanes
 //   - dynamic shared memory: a block has what its launch asks for and not more
 // What only sm_90a has stands in emulate_wgmma.h.
 #include "fiber.h"
@@ -44,20 +43,9 @@ static thread_local GfIndex threadIdx, blockIdx;
 
 enum GfState { GF_READY, GF_AT_BARRIER, GF_AT_EXCHANGE, GF_POLLING, GF_DONE };
 
-struct GfCopyOp {
-    void *to;
-    const void *from;
-    int bytes;
-    long group;
-    bool valid;
-};
-
 struct GfFiber {
     GfContext context;
     GfState state;
-    GfCopyOp copies[256];
-    int copy_count;
-    long group;         // of the next copy
     unsigned exchanges; // so far
 };
 
@@ -158,8 +146,6 @@ static void gf_begin_block(int threads)
         GfFiber *f = &b->fibers[i];
         gf_context_make(&f->context, gf_fiber_main, b->stacks + (size_t)i * GF_FIBER_STACK, GF_FIBER_STACK);
         f->state = GF_READY;
-        f->copy_count = 0;
-        f->group = 0;
         f->exchanges = 0;
     }
 }
@@ -276,46 +262,53 @@ static inline unsigned __ballot_sync(unsigned, bool vote)
 
 // ---- primitives.cuh ----
 
-static void gf_copy(void *to, const void *from, bool valid, int bytes)
+struct alignas(16) GfQuad {
+    float x[4];
+};
+struct alignas(8) GfPair {
+    unsigned x[2];
+};
+
+static inline void gf_check_quad(const float *at)
 {
-    GfFiber *f = &gf_block.fibers[gf_block.current];
-    if ((uintptr_t)to % (unsigned)bytes || (GF_ALIGNED && valid && (uintptr_t)from % (unsigned)bytes))
-        gf_emulation_error("cp.async of an unaligned address");
-    if (f->copy_count == 256)
-        gf_emulation_error("too many copies in flight");
-    f->copies[f->copy_count++] = {to, from, bytes, f->group, valid};
-    memset(to, 0xff, (size_t)bytes);
+    if (GF_ALIGNED && (uintptr_t)at % 16)
+        gf_emulation_error("16 bytes of an unaligned address");
 }
 
-static inline void gf_copy16(void *to, const void *from, bool valid)
+static inline GfQuad gf_read16(const float *from)
 {
-    gf_copy(to, from, valid, 16);
+    GfQuad quad;
+    gf_check_quad(from);
+    memcpy(&quad, from, sizeof quad);
+    return quad;
 }
 
-static inline void gf_copy4(void *to, const void *from, bool valid)
+static inline void gf_write16(float *to, GfQuad quad)
 {
-    gf_copy(to, from, valid, 4);
+    gf_check_quad(to);
+    memcpy(to, &quad, sizeof quad);
 }
 
-static inline void gf_copy_commit()
+static inline void gf_warp_barrier()
 {
-    gf_block.fibers[gf_block.current].group++;
+    gf_wait(GF_AT_EXCHANGE);
 }
 
-template <int N> static void gf_copy_wait()
+// ldmatrix: PTX ISA, "Warp-level matrix load instruction".
+template <bool ACROSS> static void gf_fragments(unsigned *to, const char *smem)
 {
-    GfFiber *f = &gf_block.fibers[gf_block.current];
-    int left = 0;
-    for (int i = 0; i < f->copy_count; i++) {
-        GfCopyOp c = f->copies[i];
-        if (c.group >= f->group - N)
-            f->copies[left++] = c;
-        else if (c.valid)
-            memcpy(c.to, c.from, (size_t)c.bytes);
-        else
-            memset(c.to, 0, (size_t)c.bytes);
+    if ((uintptr_t)(smem - gf_block.shared) % 16)
+        gf_emulation_error("ldmatrix of an unaligned address");
+    unsigned turn = gf_give(&smem, 2), lane = gf_block.current % 32, row = lane / 4, column = lane % 4 * 2;
+    for (int i = 0; i < 4; i++) {
+        uint16_t halves[2];
+        for (int h = 0; h < 2; h++) {
+            const uint16_t *line;
+            memcpy(&line, gf_of(turn, i * 8 + (ACROSS ? column + h : row)), sizeof line);
+            halves[h] = line[ACROSS ? row : column + h];
+        }
+        to[i] = halves[0] | (unsigned)halves[1] << 16;
     }
-    f->copy_count = left;
 }
 
 static inline float gf_from_bits(unsigned bits)

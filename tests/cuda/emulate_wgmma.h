@@ -120,6 +120,11 @@ static void gf_arrival_begin(void *barrier)
     *(GfArrival *)barrier = {0, 1, 0, GF_BEGUN};
 }
 
+static void gf_arrival_end(void *barrier)
+{
+    gf_arrival_of(barrier)->begun = 0;
+}
+
 static void gf_arrival_expect(void *barrier, int bytes)
 {
     GfArrival *b = gf_arrival_of(barrier);

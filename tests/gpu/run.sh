@@ -126,19 +126,35 @@ step_same_bits() {
             train "same$i" $variant training.bf16=true training.max_steps=100 data.validation=null data.test=null \
                 training.eval_strategy=no training.save_strategy=no >/dev/null || return 1
         done
-        cmp "$work/same1/$variant/model.safetensors" "$work/same2/$variant/model.safetensors" || return 1
+        file=$(basename "$(ls "$work/same1/$variant"/*model.safetensors)")
+        cmp "$work/same1/$variant/$file" "$work/same2/$variant/$file" || return 1
         echo "$variant: the same bits after $(grep -c . "$work/same1.jsonl") steps, twice"
     done
 }
 
-step_train_lora_f32() { train lora-f32 lora training.num_train_epochs=3; }
-step_train_lora_bf16() { train lora-bf16 lora training.num_train_epochs=3 training.bf16=true; }
-step_train_full_f32() { train full-f32 full training.num_train_epochs=2; }
-step_train_full_bf16() { train full-bf16 full training.num_train_epochs=2 training.bf16=true; }
+# On 2,000 examples one run's accuracy says little: means over seeds are compared.
+train_seeds() { # NAME VARIANT KEY=VALUE...
+    name=$1
+    shift
+    for seed in 42 43 44; do
+        train_once "$name-$seed" "$@" "training.seed=$seed" || return 1
+    done
+}
 
-accuracy_of() { # NAME: on the test split
-    awk -F'|' '$2 ~ /lora|full/ { for (i = 3; i < NF; i++) if (names[i] ~ /accuracy/) print $i + 0 }
-               $2 ~ /variant/ { for (i = 3; i < NF; i++) names[i] = $i }' "$work/$1/comparison.md"
+train_once() {
+    (train "$@")
+}
+
+step_train_lora_f32() { train_seeds lora-f32 lora training.num_train_epochs=3; }
+step_train_lora_bf16() { train_seeds lora-bf16 lora training.num_train_epochs=3 training.bf16=true; }
+step_train_full_f32() { train_seeds full-f32 full training.num_train_epochs=2; }
+step_train_full_bf16() { train_seeds full-bf16 full training.num_train_epochs=2 training.bf16=true; }
+
+accuracy_of() { # NAME: on the test split, the mean over seeds
+    cat "$work/$1"-4?/comparison.md |
+        awk -F'|' '$2 ~ /lora|full/ { for (i = 3; i < NF; i++) if (names[i] ~ /accuracy/) { sum += $i; count++ } }
+                   $2 ~ /variant/ { for (i = 3; i < NF; i++) names[i] = $i }
+                   END { if (count) print sum / count }'
 }
 
 # bf16 within half a point of f32
@@ -148,7 +164,7 @@ step_accuracy() {
         f32=$(accuracy_of $variant-f32) bf16=$(accuracy_of $variant-bf16)
         [ -n "$f32" ] && [ -n "$bf16" ] || { echo "$variant: not measured"; status=1; continue; }
         awk -v v=$variant -v a="$f32" -v b="$bf16" 'BEGIN { d = a > b ? a - b : b - a
-            printf "%s: test accuracy f32 %.4f, bf16 %.4f: %s\n", v, a, b, d <= 0.005 ? "within half a point" : "MORE than half a point apart"
+            printf "%s: test accuracy, mean of three seeds, f32 %.4f, bf16 %.4f: %s\n", v, a, b, d <= 0.005 ? "within half a point" : "MORE than half a point apart"
             exit d > 0.005 }' || status=1
     done
     return $status

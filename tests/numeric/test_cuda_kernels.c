@@ -64,6 +64,58 @@ static void shared_tiles_agree(void **state)
           12, 800);
 }
 
+static GfProgram *compile_planned(Run *r, const char *graph, const char *passes)
+{
+    GfPipelineOptions options = {.target = &gf_target_cuda};
+    GfProgram *program;
+
+    run_parse(r, graph);
+    run_check(r, gf_pipeline_run(r->g, passes, &options, NULL, NULL, NULL, &r->diags), "passes");
+    run_check(r, gf_backend_cuda.compile(r->g, &(GfCompileOptions){.form = "cuda"}, NULL, &program, &r->diags),
+              "compile");
+    run_check(r, emulate_program(program, true, &r->diags), "emulate");
+    return program;
+}
+
+/* All of w are 2^-10 and all of x are 1: so is every y, whatever the order of the sum. */
+static void run_ones(const ProgramRun *run, int64_t tokens)
+{
+    float *y = program_run_at(run, gf_program_output(run->program, "y")->buffer);
+
+    memset(y, 0xff, (size_t)tokens * 64 * 4);
+    program_run_launches(run, (TaskOrder){0});
+    for (int64_t i = 0; i < tokens * 64; i++)
+        assert_true(y[i] == 1.0f);
+}
+
+/* One run behind the other in the same memory, of more tiles and of fewer: what blocks
+ * leave in their scratch is nothing to the next run. */
+static void shared_tiles_agree_at_each_size(void **state)
+{
+    static const char graph[] = "graph @t(tokens) {\n%x = input : f32[tokens,1024]\n%w = param \"w\" : f32[64,1024]\n"
+                                "%y = linear %x, %w : f32[tokens,64]\nreturn y = %y\n}\n";
+    static const int64_t tokens[] = {70, 200, 64, 130, 200};
+    ProgramRun run;
+    Run r;
+    GfProgram *program = compile_planned(&r, graph, "fuse,plan-memory{tokens=200}");
+
+    (void)state;
+    assert_true(program->kernels[0].block.splits > 1);
+    program_run_open(&run, program, (int64_t[GF_MAX_SYMBOLS]){200});
+    memset(run.arena.data, 0, (size_t)run.arena.size);
+    for (int i = 0; i < 200 * 1024; i++)
+        ((float *)program_run_tensor(&run, "x"))[i] = 1;
+    for (int i = 0; i < 64 * 1024; i++)
+        ((float *)program_run_tensor(&run, "w"))[i] = 1.0f / 1024;
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        run.sizes[0] = tokens[i];
+        run_ones(&run, tokens[i]);
+    }
+    program_run_close(&run);
+    gf_program_free(program);
+    run_free(&r);
+}
+
 /* ---- launches that run as one ------------------------------------------------------------- */
 
 static void check_joined(const char *lines, int64_t m, int64_t k, uint32_t launches)
@@ -116,15 +168,7 @@ static GfProgram *compile_chain(Run *r)
     static const char graph[] = "graph @t() {\n%s = param \"s\" : f32[8]\n%p = param \"p\" : f32[8]\n"
                                 "%q = param \"q\" : f32[8]\n%a = add %s, %p : f32[8] @k0\n"
                                 "%y = add %a, %q : f32[8] @k1\nreturn a = %a, y = %y\n}\n";
-    GfPipelineOptions options = {.target = &gf_target_cuda};
-    GfProgram *program;
-
-    run_parse(r, graph);
-    run_check(r, gf_pipeline_run(r->g, "join-launches,plan-memory", &options, NULL, NULL, NULL, &r->diags), "passes");
-    run_check(r, gf_backend_cuda.compile(r->g, &(GfCompileOptions){.form = "cuda"}, NULL, &program, &r->diags),
-              "compile");
-    run_check(r, emulate_program(program, true, &r->diags), "emulate");
-    return program;
+    return compile_planned(r, graph, "join-launches,plan-memory");
 }
 
 /* Runs of the chain, of those with 16 orders of its blocks, that give 1 + 2 + 4. */
@@ -170,8 +214,8 @@ static void missing_barriers_are_noticed(void **state)
                                 "%h = linear %x, %w : f32[tokens,96]\n%y = softmax %h : f32[tokens,96]\n"
                                 "return y = %y\n}\n";
     static const char *const planted[] = {
-        "__syncthreads(); // tile t is there, and tile t - 1 has been read", /* tile.cuh */
-        "gf_copy_wait<GF_STAGES - 2>();",                                    /* tile.cuh */
+        "__syncthreads(); // the next tile is there, and this one has been read", /* tile.cuh */
+        "__syncthreads(); // the first tile is there",                            /* tile.cuh */
     };
     const GfCompileOptions options = {.features = "", .form = "cuda"};
 
@@ -184,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounded_products_agree),
         cmocka_unit_test(shared_tiles_agree),
+        cmocka_unit_test(shared_tiles_agree_at_each_size),
         cmocka_unit_test(joined_launches_agree),
         cmocka_unit_test(joined_sizes_agree),
         cmocka_unit_test(launches_wrongly_joined_are_noticed),

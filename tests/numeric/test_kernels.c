@@ -283,7 +283,8 @@ static void attention_agrees(void **state)
 {
     static const int64_t head_sizes[] = {12, 16, 32, 64, 7};
     static const int64_t mixed[] = {1, 2, 15, 16, 17, 40, 5}, single[] = {1}, ones[] = {1, 1, 1}, empty[] = {3, 0, 33};
-    static const KernelSizes sizes[] = {{96, 7, mixed}, {1, 1, single}, {3, 3, ones}, {36, 3, empty}};
+    static const int64_t longer[] = {70, 1, 100};
+    static const KernelSizes sizes[] = {{96, 7, mixed}, {1, 1, single}, {3, 3, ones}, {36, 3, empty}, {171, 3, longer}};
 
     (void)state;
     EACH_PROCESSOR(processor)
@@ -297,7 +298,7 @@ static void attention_agrees(void **state)
                                            .tolerance = 40 * EPS,
                                            .typical = 0.3,
                                            .sizes = sizes,
-                                           .size_count = 4});
+                                           .size_count = 5});
         }
     }
 }

@@ -173,16 +173,6 @@ template <int BM, int BN, int STAGES> struct GfHopperTile {
         return stage_a(s) + GfStage<BM, true, threads>::room;
     }
 
-    // Row and column in c of element i of the thread.
-    __device__ __forceinline__ int row_of(int i) const
-    {
-        return row + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + (i & 2) * 4;
-    }
-    __device__ __forceinline__ int col_of(int i) const
-    {
-        return col + i / 4 * 8 + threadIdx.x % 4 * 2 + (i & 1);
-    }
-
     // Starts c += a b of a tile in the ring: four times 16 of the inner dim.
     __device__ __forceinline__ void multiply(const char *a, const char *b, float *c) const
     {
@@ -230,12 +220,21 @@ template <int BM, int BN, int STAGES> struct GfHopperTile {
         gf_wgmma_wait<elements>(c);
     }
 
-    // Calls body(row, col, i) for the elements of the thread that lie in c.
-    template <class Body> __device__ __forceinline__ void each(int rows, int cols, Body body) const
+    // As finish of GfTile: a warp has 16 rows and all columns of the tile.
+    template <int COUNT, int INPUTS, int OUTPUTS, class Load, class Element, class Store>
+    __device__ __forceinline__ void finish(const float *sums, int rows, int cols, Load load, Element element,
+                                           Store store) const
     {
-#pragma unroll
-        for (int i = 0; i < elements; i++)
-            if (row_of(i) < rows && col_of(i) < cols)
-                body(row_of(i), col_of(i), i);
+        const int warp = threadIdx.x / 32;
+        float *own = (float *)gf_shared_memory() + warp * (COUNT * 16 * (BN + 8));
+
+        __syncthreads(); // no barrier is waited for, no tile read any more
+        for (int s = 0; s < STAGES && threadIdx.x == 0; s++) {
+            gf_arrival_end(stage_a(s) + GfStage<BM, true, threads>::floats);
+            gf_arrival_end(stage_b(s) + GfStage<BN, true, threads>::floats);
+        }
+        __syncthreads(); // shared memory is free
+        gf_finish<COUNT, INPUTS, OUTPUTS, 1, BN / 8>(sums, elements, own, row + warp * 16, col, rows, cols, load,
+                                                     element, store);
     }
 };

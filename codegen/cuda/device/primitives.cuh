@@ -1,35 +1,50 @@
-// primitives.cuh -- what is written in PTX: copies in the background, matrix
+// primitives.cuh -- what is written in PTX, or moves several words at once: matrix
 // fragments, conversions.  The only header with inline assembly: a test on the
 // host puts its own in its place (GF_EMULATED).
-//
-// In all: `smem` points into shared memory, 16-byte aligned where 16 bytes move.
+
 #ifndef GF_EMULATED
 
-// 16 (4) bytes from global to shared memory in the background; zeros when !valid
-// (then `from` is not read).
-__device__ __forceinline__ void gf_copy16(void *smem, const void *from, bool valid)
+// Four floats, or two words, that move as one.
+struct alignas(16) GfQuad {
+    float x[4];
+};
+struct alignas(8) GfPair {
+    unsigned x[2];
+};
+
+// 16 bytes of global memory, 16-byte aligned.
+__device__ __forceinline__ GfQuad gf_read16(const float *from)
 {
-    unsigned to = (unsigned)__cvta_generic_to_shared(smem);
-    int bytes = valid ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+    return *(const GfQuad *)from;
 }
 
-__device__ __forceinline__ void gf_copy4(void *smem, const void *from, bool valid)
+__device__ __forceinline__ void gf_write16(float *to, GfQuad quad)
 {
-    unsigned to = (unsigned)__cvta_generic_to_shared(smem);
-    int bytes = valid ? 4 : 0;
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+    *(GfQuad *)to = quad;
 }
 
-// End a group of copies; wait until all but the last N groups of this thread are there.
-__device__ __forceinline__ void gf_copy_commit()
+// The warp's stores to shared memory before, its loads behind.
+__device__ __forceinline__ void gf_warp_barrier()
 {
-    asm volatile("cp.async.commit_group;" ::: "memory");
+    __syncwarp();
 }
 
-template <int N> __device__ __forceinline__ void gf_copy_wait()
+// Four matrices of 8 x 8 elements of 16 bits from shared memory: thread 8 i + r of a
+// warp names row r of matrix i (16 bytes, aligned), and each gets a word of each: the
+// columns 2 (lane % 4) and the next of row lane / 4.  ACROSS: of the matrices transposed.
+template <bool ACROSS> __device__ __forceinline__ void gf_fragments(unsigned to[4], const char *smem)
 {
-    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+    unsigned from = (unsigned)__cvta_generic_to_shared(smem);
+    if (ACROSS)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                     : "r"(from)
+                     : "memory");
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                     : "r"(from)
+                     : "memory");
 }
 
 // Two floats rounded (to nearest even) to bf16: `low` in the lower half.

@@ -133,12 +133,20 @@ __device__ __forceinline__ void gf_scatter_add(const float *x, const int *ids, f
         if (mine)
             found[at] = i;
         __syncthreads();
-        for (int k = 0; k < total && col < columns; k++) {
-            const int row = ids[found[k]] - first;
-            const float value = x[(long long)found[k] * columns + col];
+        for (int k = 0; k < total && col < columns; k += 8) { // 8 on their way at once
+            float value[8];
+            int row[8];
 #pragma unroll
-            for (int r = 0; r < ROWS; r++)
-                sums[r] += r == row ? value : 0.0f;
+            for (int j = 0; j < 8; j++) {
+                const int from = found[k + j < total ? k + j : k];
+                row[j] = k + j < total ? ids[from] - first : -1;
+                value[j] = x[(long long)from * columns + col];
+            }
+#pragma unroll
+            for (int j = 0; j < 8; j++)
+#pragma unroll
+                for (int r = 0; r < ROWS; r++)
+                    sums[r] += r == row[j] ? value[j] : 0.0f;
         }
         __syncthreads();
     }

@@ -38,6 +38,12 @@ __device__ __forceinline__ void gf_arrival_begin(void *barrier)
     asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(gf_shared_address(barrier)) : "memory");
 }
 
+// The 8 bytes are free for other things.
+__device__ __forceinline__ void gf_arrival_end(void *barrier)
+{
+    asm volatile("mbarrier.inval.shared::cta.b64 [%0];" ::"r"(gf_shared_address(barrier)) : "memory");
+}
+
 // Arrives and announces so many bytes, for one thread.
 __device__ __forceinline__ void gf_arrival_expect(void *barrier, int bytes)
 {
