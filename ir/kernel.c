@@ -8,9 +8,9 @@
 
 typedef struct Census {
     int32_t kernel;
-    uint32_t products, heads, rows, sums, opaques, maps, updates;      /* maps: elementwise; updates: adamw */
-    const GfNode *product, *head, *row, *sum, *opaque, *update, *last; /* the last of each, and of all */
-    GfNode *first;                                                     /* of the class that decides the domain */
+    uint32_t products, heads, tails, rows, sums, opaques, maps, updates;      /* maps: elementwise; updates: adamw */
+    const GfNode *product, *head, *tail, *row, *sum, *opaque, *update, *last; /* the last of each, and of all */
+    GfNode *first;                                                            /* of the class that decides the domain */
     GfNode *constant;
 } Census;
 
@@ -154,6 +154,21 @@ bool gf_kernel_is_head(const GfNode *n)
     return product ? reads_rows(n) : is_made_of_product(n, 0);
 }
 
+/* ---- tails ------------------------------------------------------------------------- */
+
+bool gf_kernel_is_tail(const GfNode *n)
+{
+    if (n->kernel == GF_NO_KERNEL || n->op != GF_OP_MATMUL || reads_rows(n) || gf_attr_i(n, "transpose_b"))
+        return false;
+    for (const GfUse *u = gf_operand(n, 0)->uses; u; u = u->next) {
+        const GfNode *other = u->user;
+        if (other->kernel == n->kernel && class_of(other) == GF_CLASS_GEMM && u == other->operands &&
+            reads_rows(other) && !gf_type_eq(&other->results[0].type, &n->results[0].type))
+            return true;
+    }
+    return false;
+}
+
 /* ---- prologues ---------------------------------------------------------------- */
 
 /* The one node that uses `n`, or NULL. */
@@ -292,6 +307,20 @@ static bool head_fits(const GfNode *n, const Fit *fit)
     return map_fits(n, type, fit);
 }
 
+/* Its sums are small, and known too late for the kernel itself. */
+static bool tail_fits(const GfNode *n, const Fit *fit)
+{
+    const GfType *type = &n->results[0].type;
+
+    if (type->dims[0].symbol != GF_CONSTANT || !limited(&type->dims[1], GF_HEAD_COLUMNS) || fit->domain->rank != 2)
+        return refuse(fit, GF_REFUSAL_RESULT_TYPE, n);
+    for (const GfUse *u = n->results[0].uses; u; u = u->next) {
+        if (u->user->kernel == n->kernel && gf_makes_code(u->user))
+            return refuse(fit, GF_REFUSAL_TAIL_WAITS, u->user);
+    }
+    return all_outside(n) || refuse(fit, GF_REFUSAL_FEEDS_PRODUCT, n);
+}
+
 /* A prologue runs before the product: it must not wait for the tile. */
 static bool prologue_fits(const GfNode *n, const Fit *fit)
 {
@@ -313,6 +342,8 @@ static bool tile_fits(const GfNode *n, const Fit *fit)
 {
     if (gf_kernel_is_head(n))
         return head_fits(n, fit);
+    if (gf_kernel_is_tail(n))
+        return tail_fits(n, fit);
     if (class_of(n) == GF_CLASS_GEMM)
         return product_fits(n, fit);
     return gf_kernel_is_prologue(n) ? prologue_fits(n, fit) : map_fits(n, fit->domain, fit);
@@ -388,17 +419,18 @@ static void count_node(Census *c, GfNode *n)
         c->constant = n;
         return;
     }
-    bool head = class_ == GF_CLASS_GEMM && gf_kernel_is_head(n);
+    bool head = class_ == GF_CLASS_GEMM && gf_kernel_is_head(n), tail = gf_kernel_is_tail(n);
 
     c->last = n;
     count_class(&c->heads, &c->head, head, n);
-    count_class(&c->products, &c->product, class_ == GF_CLASS_GEMM && !head, n);
+    count_class(&c->tails, &c->tail, tail, n);
+    count_class(&c->products, &c->product, class_ == GF_CLASS_GEMM && !head && !tail, n);
     count_class(&c->rows, &c->row, class_ == GF_CLASS_ROW, n);
     count_class(&c->sums, &c->sum, class_ == GF_CLASS_COLSUM, n);
     count_class(&c->opaques, &c->opaque, class_ == GF_CLASS_OPAQUE, n);
     count_class(&c->updates, &c->update, n->result_count > 1 && class_ == GF_CLASS_ELEMENTWISE, n);
     c->maps += class_ == GF_CLASS_ELEMENTWISE;
-    if (!head && (!c->first || class_of(c->first) == GF_CLASS_ELEMENTWISE))
+    if (!head && !tail && (!c->first || class_of(c->first) == GF_CLASS_ELEMENTWISE))
         c->first = n;
 }
 
@@ -455,6 +487,8 @@ static bool form_of_many(GfNode *const *nodes, uint32_t count, const Census *c, 
         return refuse(fit, GF_REFUSAL_PRODUCTS, c->product);
     if (c->heads > 1)
         return refuse(fit, GF_REFUSAL_HEADS, c->head);
+    if (c->tails > 1)
+        return refuse(fit, GF_REFUSAL_TAILS, c->tail);
     if (c->products)
         return all_fit(nodes, count, tile_fits, fit);
     if (c->rows && c->sums)
@@ -508,7 +542,7 @@ bool gf_kernel_form_why(GfNode *const *nodes, uint32_t count, const GfTarget *ta
     if (!c.first) /* constants only: one of them, stored */
         c.first = c.constant;
     *form = form_by_class(&c);
-    uint32_t coded = c.products + c.heads + c.rows + c.sums + c.opaques + c.maps;
+    uint32_t coded = c.products + c.heads + c.tails + c.rows + c.sums + c.opaques + c.maps;
     if (coded == 0)
         return count == 1 || refuse(&fit, GF_REFUSAL_NO_EDGE, NULL);
     if (!constants_fit(nodes, count, &fit))

@@ -8,6 +8,7 @@
  *           Epilogue: elementwise nodes of type D.  Prologue: see
  *           gf_kernel_is_prologue.  Head: at most one product of few columns,
  *           of which another multiplies the rows on; see gf_kernel_is_head.
+ *           Tail: at most one product that sums over the rows; see gf_kernel_is_tail.
  *           Other products never feed each other.
  *   ROW     row ops and elementwise nodes over one D = [n,m], m constant.  Row
  *           ops may also give [n,1], which elementwise nodes read as broadcast.
@@ -60,6 +61,8 @@ typedef struct GfKernelForm {
     X(PROLOGUE_WAITS, "is computed while a product loads, and would wait for that product's tile")                     \
     X(PROLOGUE_SIZE, "would be computed anew for each of many tiles of the product that loads it")                     \
     X(HEADS, "would be the second product that is computed in front of the tile")                                      \
+    X(TAILS, "would be the second sum over rows in the kernel of a product that reads them")                           \
+    X(TAIL_WAITS, "reads a sum over rows: none is known before the last row of its kernel has gone by")                \
     X(CONSTANT, "needs in memory a constant that its kernel would only write into its code")                           \
     X(STORED, "is read elsewhere, too, and the kernel of a column sum stores no elements")                             \
     X(UPDATES, "would be a second AdamW update in the kernel")                                                         \
@@ -105,6 +108,13 @@ bool gf_kernel_is_prologue(const GfNode *n);
  * one user; others may read it from memory.  t = (x A') s in y = t B', as LoRA has it. */
 enum { GF_HEAD_COLUMNS = 64 };
 bool gf_kernel_is_head(const GfNode *n);
+
+/* A product a' b that sums over the rows of `a` while another product of the same
+ * kernel, of another result type, reads these rows of `a`: each task adds up its own rows,
+ * the sums of all tasks are then added in a fixed order.  It reads nothing that the
+ * kernel computes, nor does the kernel read it; a constant number of rows, and at most
+ * GF_HEAD_COLUMNS columns.  dB = dy' t beside ds = dy B, as LoRA has them. */
+bool gf_kernel_is_tail(const GfNode *n);
 
 /* True when the operand slot `use` of a product is one that a prologue of
  * `target` (NULL: no limits) may feed. */

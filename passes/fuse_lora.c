@@ -21,8 +21,8 @@
  *
  * What stays apart, and why.  s = dropout(x) A' is a kernel of its own, and so is ds:
  * a tile of the sum needs all of it.  The pass fuse-down puts both in front of the
- * tile, for those who ask for it; its file says what that is worth.  dB reads dy
- * for itself: with ds it takes some 1 % of a step, most of it arithmetic.
+ * tile, for those who ask for it, and fuse-up-grad dB beside ds; their files say what
+ * that is worth.  Together dB and ds take some 1 % of a step, most of it arithmetic.
  *
  * Legal because kernel numbers change no value; gf_groups_merge refuses what is
  * not convex or not a tile.  O(nodes).

@@ -39,8 +39,18 @@ static GfStatus move(GfPassCtx *cx, GfGraph *g, GfNode *n, int32_t old)
     return GF_OK;
 }
 
+static GfNode *tail_of(const GfGraph *g, int32_t kernel)
+{
+    GF_EACH_NODE (n, g) {
+        if (kernel != GF_NO_KERNEL && n->kernel == kernel && gf_kernel_is_tail(n))
+            return n;
+    }
+    return NULL;
+}
+
 GfStatus gf_remove_unread(GfPassCtx *cx, GfGraph *g, GfNode *n)
 {
+    GfNode *tail = gf_is_product(n) ? tail_of(g, n->kernel) : NULL;
     GfNode *from = gf_is_product(n) ? gf_operand(n, 0)->node : NULL;
 
     if (from && from->kernel == n->kernel && gf_kernel_is_head(from)) {
@@ -48,5 +58,7 @@ GfStatus gf_remove_unread(GfPassCtx *cx, GfGraph *g, GfNode *n)
         GF_TRY(move(cx, g, from, n->kernel));
     }
     gf_remove(g, n);
+    if (tail && tail != n && !gf_kernel_is_tail(tail))
+        tail->kernel = g->next_kernel++;
     return GF_OK;
 }

@@ -2,7 +2,8 @@
  *
  * Regions of equal structure share one kernel, however many layers they stand
  * for.  A kernel is a function over tasks (see GfCpuKernel); frozen weights are
- * packed by kernels of their own, listed in the program's `prepare`.
+ * packed by kernels of their own, listed in the program's `prepare`.  What a kernel sums
+ * over the rows of each task (tail.c) is added up by a second one, launched behind it.
  */
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/module.h"
@@ -26,6 +27,7 @@ typedef struct Lowering {
     const GfNode **packed; /* products whose weights are packed: one a (weight, shape) */
     int64_t *packed_at;
     uint32_t packed_count;
+    int64_t sums_at; /* in the arena, behind the plan: sums of a tail's tasks, for one launch at a time */
 } Lowering;
 
 static GfStatus memory(Lowering *w)
@@ -116,36 +118,54 @@ static GfStatus region_kernel(Lowering *w, const GfRegion *r, uint32_t *index)
     return add_kernel(w, name, key, &e, index);
 }
 
-/* ---- weights packed once --------------------------------------------------------------- */
+/* A kernel beside that of a product's region, of buffers {what it reads, what it writes}. */
+typedef struct Beside {
+    const char *what;
+    void (*key)(const GfNode *product, GfText *out);
+    GfStatus (*emit)(Emit *e, const GfNode *product, const char *name);
+} Beside;
 
-static GfStatus pack_kernel(Lowering *w, const GfNode *product, uint32_t *index)
+static const Beside packing = {"pack", cpu_pack_key, cpu_emit_pack};
+static const Beside tail_sum = {"sum", cpu_tail_key, cpu_emit_tail_sum};
+
+static GfStatus beside_kernel(Lowering *w, const Beside *b, const GfNode *product, uint32_t *index)
 {
     GfText key = {.arena = &w->program->arena};
 
-    cpu_pack_key(product, &key);
+    b->key(product, &key);
     GF_TRY(find_kernel(w, gf_text_str(&key), index));
     if (*index != UINT32_MAX)
         return GF_OK;
     GfRegion none = {0};
     Emit e = new_emit(w, &none);
-    const char *name = gf_arena_printf(&w->program->arena, "k%u_pack", w->program->kernel_count);
-    GF_TRY(cpu_emit_pack(&e, product, name));
+    const char *name = gf_arena_printf(&w->program->arena, "k%u_%s", w->program->kernel_count, b->what);
+    GF_TRY(b->emit(&e, product, name));
     return add_kernel(w, name, gf_text_str(&key), &e, index);
 }
+
+static GfStatus launch_beside(Lowering *w, const Beside *b, const GfNode *product, GfBuffer from, GfBuffer to,
+                              GfLaunch *launch)
+{
+    GF_TRY(beside_kernel(w, b, product, &launch->kernel));
+    launch->buffers = GF_NEW_ARRAY(&w->program->arena, GfBuffer, 2);
+    if (!launch->buffers)
+        return memory(w);
+    launch->buffers[0] = from;
+    launch->buffers[1] = to;
+    launch->buffer_count = 2;
+    launch->work = w->works[launch->kernel];
+    return GF_OK;
+}
+
+/* ---- weights packed once --------------------------------------------------------------- */
 
 static GfStatus add_prepare(Lowering *w, const GfNode *product, int64_t offset)
 {
     GfProgram *p = w->program;
-    GfLaunch *launch = &p->prepare[p->prepare_count];
+    GfBuffer weight = gf_program_buffer(p, w->g, gf_operand(product, 1));
+    GfBuffer panels = {.kind = GF_BUFFER_PREPARED, .offset = offset};
 
-    GF_TRY(pack_kernel(w, product, &launch->kernel));
-    launch->buffers = GF_NEW_ARRAY(&p->arena, GfBuffer, 2);
-    if (!launch->buffers)
-        return memory(w);
-    launch->buffers[0] = gf_program_buffer(p, w->g, gf_operand(product, 1));
-    launch->buffers[1] = (GfBuffer){.kind = GF_BUFFER_PREPARED, .offset = offset};
-    launch->buffer_count = 2;
-    launch->work = w->works[launch->kernel];
+    GF_TRY(launch_beside(w, &packing, product, weight, panels, &p->prepare[p->prepare_count]));
     p->prepare_count++;
     return GF_OK;
 }
@@ -190,7 +210,8 @@ static GfStatus input_buffer(Lowering *w, const GfRegion *r, const TilePacks *pa
 static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
 {
     TilePacks packs = cpu_tile_packs(r);
-    uint32_t count = r->input_count + r->output_count + packs.count, k = 0;
+    bool tail = cpu_tail(r) != NULL;
+    uint32_t count = r->input_count + r->output_count + packs.count + tail, k = 0;
 
     launch->buffers = GF_NEW_ARRAY(&w->program->arena, GfBuffer, count + 1);
     if (!launch->buffers)
@@ -201,12 +222,29 @@ static GfStatus set_buffers(Lowering *w, const GfRegion *r, GfLaunch *launch)
         launch->buffers[k++] = gf_program_buffer(w->program, w->g, r->outputs[i]);
     for (uint32_t i = 0; i < packs.count; i++)
         GF_TRY(packed_buffer(w, packs.packer[i], &launch->buffers[k++]));
+    if (tail)
+        launch->buffers[k] = (GfBuffer){.kind = GF_BUFFER_ARENA, .offset = w->sums_at};
     launch->buffer_count = count;
+    return GF_OK;
+}
+
+/* The launch that adds up what the tasks of the last one have summed. */
+static GfStatus add_tail(Lowering *w, const GfNode *tail)
+{
+    GfProgram *p = w->program;
+    GfBuffer sums = {.kind = GF_BUFFER_ARENA, .offset = w->sums_at};
+    int64_t end = w->sums_at + cpu_tail_bytes(w->l, tail, w->g->plan_sizes);
+
+    GF_TRY(launch_beside(w, &tail_sum, tail, sums, gf_program_buffer(p, w->g, &tail->results[0]),
+                         &p->launches[p->launch_count]));
+    p->arena_size = end > p->arena_size ? end : p->arena_size;
+    p->launch_count++;
     return GF_OK;
 }
 
 static GfStatus lower_region(Lowering *w, const GfRegion *r)
 {
+    const GfNode *tail = cpu_tail(r);
     GfLaunch *launch = &w->program->launches[w->program->launch_count];
 
     GF_TRY(region_kernel(w, r, &launch->kernel));
@@ -214,7 +252,7 @@ static GfStatus lower_region(Lowering *w, const GfRegion *r)
     GF_TRY(set_buffers(w, r, launch));
     GF_TRY(gf_set_scalars(&w->program->arena, r, FLAT_TASK, "cpu", launch, w->diags));
     w->program->launch_count++;
-    return GF_OK;
+    return tail ? add_tail(w, tail) : GF_OK;
 }
 
 static GfStatus lower_graph(Lowering *w)
@@ -226,7 +264,8 @@ static GfStatus lower_graph(Lowering *w)
     GF_TRY(gf_schedule(w->g, &w->scratch, &regions, &count, w->diags));
     for (uint32_t i = 0; i < count; i++)
         nodes += regions[i].node_count;
-    p->launches = GF_NEW_ARRAY(&p->arena, GfLaunch, count + 1);
+    w->sums_at = (p->arena_size + 63) / 64 * 64;
+    p->launches = GF_NEW_ARRAY(&p->arena, GfLaunch, 2 * (size_t)count + 1);
     p->prepare = GF_NEW_ARRAY(&p->arena, GfLaunch, nodes + 1);
     w->packed = GF_NEW_ARRAY(&w->scratch, const GfNode *, nodes + 1);
     w->packed_at = GF_NEW_ARRAY(&w->scratch, int64_t, nodes + 1);

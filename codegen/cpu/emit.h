@@ -151,4 +151,11 @@ int64_t cpu_pack_bytes(const Ll *l, const GfNode *product);
 GfStatus cpu_emit_pack(Emit *e, const GfNode *product, const char *name);
 void cpu_pack_key(const GfNode *product, GfText *out); /* equal text = same pack kernel */
 
+/* The product of a tile that is summed over rows (gf_kernel_is_tail); NULL: none.  The
+ * tile's last extra buffer has the sums of its tasks, which a second kernel adds up. */
+const GfNode *cpu_tail(const GfRegion *r);
+int64_t cpu_tail_bytes(const Ll *l, const GfNode *tail, const int64_t *sizes); /* of all tasks */
+GfStatus cpu_emit_tail_sum(Emit *e, const GfNode *tail, const char *name);
+void cpu_tail_key(const GfNode *tail, GfText *out); /* equal text = same sum */
+
 #endif

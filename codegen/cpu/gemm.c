@@ -171,7 +171,7 @@ void gemm_tile(Emit *e, unsigned vectors, V count, V inner, V a, Stride row, Str
 
 /* A row at a time; two where elements are drawn, the last of an odd number twice: the
  * panel has room for it. */
-void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whole, unsigned vectors, V panel)
+void gemm_pack_rows(Emit *e, const GfValue *b, V from, V inner, V col, V cols, bool whole, unsigned vectors, V panel)
 {
     Ll *l = e->l;
     unsigned rows = emit_draws(e) && vectors == 2 ? 2 : 1, count = rows * vectors;
@@ -182,7 +182,7 @@ void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whol
     for (unsigned i = 0; i < count; i++) {
         V at = ll_add(l, col, ll_i(l, (int64_t)(i % vectors) * l->width));
         V mask = whole ? NULL : ll_mask_below(l, at, cols);
-        points[i] = (Point){.row = i < vectors ? k.i : next, .col = at, .mask = mask};
+        points[i] = (Point){.row = ll_add(l, from, i < vectors ? k.i : next), .col = at, .mask = mask};
     }
     emit_group(points, count);
     for (unsigned i = 0; i < count; i++) {

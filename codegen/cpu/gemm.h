@@ -32,9 +32,9 @@ typedef struct Stride {
  * are written into the module on first use. */
 void gemm_tile(Emit *e, unsigned vectors, V count, V inner, V a, Stride row, Stride k, V b, V tile);
 
-/* Write a panel: columns [col, col + vectors * width) of b, k-major, rows
- * padded to a multiple of the vector width.  `whole`: all columns exist. */
-void gemm_pack_rows(Emit *e, const GfValue *b, V inner, V col, V cols, bool whole, unsigned vectors, V panel);
+/* Write a panel: columns [col, col + vectors * width) of `inner` rows of b from row `from`
+ * on, k-major, rows padded to a multiple of the vector width.  `whole`: all columns exist. */
+void gemm_pack_rows(Emit *e, const GfValue *b, V from, V inner, V col, V cols, bool whole, unsigned vectors, V panel);
 
 /* b[j,.], stored transposed: row j of `inner` elements begins at base + j * stride. */
 typedef struct Transposed {

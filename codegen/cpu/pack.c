@@ -34,11 +34,12 @@ TilePacks cpu_tile_packs(const GfRegion *r)
     TilePacks packs = {0};
 
     for (uint32_t i = 0; r->kind == GF_REGION_TILE && i < r->node_count && packs.count < MAX_PRODUCTS; i++) {
-        bool tile = gf_is_product(r->nodes[i]) && !gf_kernel_is_head(r->nodes[i]);
-        const GfNode *packer = tile ? tile_packer(r->nodes[i]) : NULL;
+        const GfNode *n = r->nodes[i];
+        bool tile = gf_is_product(n) && !gf_kernel_is_head(n) && !gf_kernel_is_tail(n);
+        const GfNode *packer = tile ? tile_packer(n) : NULL;
         if (!packer)
             continue;
-        packs.product[packs.count] = r->nodes[i];
+        packs.product[packs.count] = n;
         packs.packer[packs.count++] = packer;
     }
     return packs;

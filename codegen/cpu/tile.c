@@ -15,6 +15,7 @@
  *         for 12 rows:
  *           tile_p = a_p b_p            for each product p
  *           outputs = epilogue(tiles)
+ *     [add up the tail (tail.c)]
  *
  * A block of a stays in the second-level cache while the task's panels go by, each
  * read once from further away for all rows of the block.
@@ -59,28 +60,32 @@ static GfStatus collect(Emit *e, Tiles *t)
 {
     for (uint32_t i = 0; i < e->r->node_count; i++) {
         const GfNode *n = e->r->nodes[i];
-        if (!gf_is_product(n))
+        if (!gf_is_product(n) || (gf_kernel_is_tail(n) && n != cpu_tail(e->r)))
             continue;
-        if (t->count == MAX_PRODUCTS && !gf_kernel_is_head(n))
+        bool tile = !gf_kernel_is_head(n) && !gf_kernel_is_tail(n);
+        if (t->count == MAX_PRODUCTS && tile)
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "more than %d products in one kernel", MAX_PRODUCTS);
         const char *round = gf_attr_s(n, "round");
         if (round && *round)
             return gf_fail(e->diags, n->loc, GF_ERR_COMPILE, "the cpu target has no products of factors rounded to %s",
                            round);
-        if (gf_kernel_is_head(n))
+        if (tile)
+            t->product[t->count++] = gemm_product(n);
+        else if (gf_kernel_is_head(n))
             head_init(e, t, n);
         else
-            t->product[t->count++] = gemm_product(n);
+            tail_init(e, t, n);
     }
     return GF_OK;
 }
 
-/* Outputs of the tiles; the head's are stored in front of them. */
+/* Outputs of the tiles; the head's are stored in front of them, the tail's behind. */
 static void collect_outputs(Emit *e, Tiles *t)
 {
     t->outputs = GF_NEW_ARRAY(e->arena, const GfValue *, e->r->output_count + 1);
     for (uint32_t i = 0; t->outputs && i < e->r->output_count; i++) {
-        if (!gf_kernel_is_head(e->r->outputs[i]->node))
+        const GfNode *n = e->r->outputs[i]->node;
+        if (!gf_kernel_is_head(n) && !gf_kernel_is_tail(n))
             t->outputs[t->output_count++] = e->r->outputs[i];
     }
 }
@@ -104,6 +109,8 @@ static void reserve(Emit *e, Tiles *t)
     }
     if (t->head.node)
         head_reserve(e, t);
+    if (t->tail.node)
+        tail_reserve(e, t, e->bases[extra]);
 }
 
 /* ---- packing ---------------------------------------------------------------------------- */
@@ -116,7 +123,7 @@ void tile_pack_panel(Emit *e, const Product *p, V col, bool whole, unsigned vect
     if (p->b_transposed)
         gemm_pack_transposed(e, &b, col, cols, whole, vectors, panel);
     else
-        gemm_pack_rows(e, p->b, inner, col, cols, whole, vectors, panel);
+        gemm_pack_rows(e, p->b, ll_i(e->l, 0), inner, col, cols, whole, vectors, panel);
 }
 
 /* `inner` rows of the panel of product i, from panel `index` of its packer. */
@@ -328,6 +335,20 @@ static void emit_task(Emit *e, Tiles *t, V group, V from, V to)
     ll_end(l, &block);
 }
 
+/* Rows [from, to), the chunk `chunk` of all, of the panels of group `group`, the first of
+ * which adds up the tail. */
+static void emit_chunk(Emit *e, Tiles *t, V group, V chunk, V from, V to)
+{
+    Ll *l = e->l;
+
+    emit_task(e, t, group, from, to);
+    if (!t->tail.node)
+        return;
+    If begins = ll_if(l, LLVMBuildICmp(l->b, LLVMIntEQ, group, ll_i(l, 0), ""));
+    tail_add(e, t, chunk, from, to);
+    ll_fi(l, &begins);
+}
+
 static int64_t up_to(int64_t value, int64_t unit)
 {
     return (value + unit - 1) / unit * unit;
@@ -369,6 +390,8 @@ static int64_t rows_a_task(Emit *e, const Tiles *t, int64_t panels)
 {
     int64_t quarter = up_to(emit_dim_max(e, e->r->rows) / 4, BLOCK_ROWS);
 
+    if (t->tail.node)
+        return t->tail.rows;
     if (t->head.node)
         return BLOCK_ROWS;
     if (t->group > 1)
@@ -382,7 +405,7 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
     Tiles t = {0};
 
     GF_TRY(collect(e, &t));
-    GF_TRY(emit_begin(e, name, cpu_tile_packs(e->r).count));
+    GF_TRY(emit_begin(e, name, cpu_tile_packs(e->r).count + (t.tail.node != NULL)));
     GfDim cols = e->r->cols;
     t.vectors = gemm_panel_vectors(l, cols);
     int64_t panel = (int64_t)t.vectors * l->width, panels = (emit_dim_max(e, cols) + panel - 1) / panel;
@@ -397,8 +420,8 @@ GfStatus cpu_emit_tile(Emit *e, const char *name)
 
     V all = emit_dim(e, e->r->rows), chunks = ll_ceil_div(l, all, ll_i(l, rows));
     Loop task = ll_for(l, e->begin, e->end, 1);
-    V from = ll_mul(l, ll_srem(l, task.i, chunks), ll_i(l, rows));
-    emit_task(e, &t, ll_sdiv(l, task.i, chunks), from, ll_min(l, ll_add(l, from, ll_i(l, rows)), all));
+    V chunk = ll_srem(l, task.i, chunks), from = ll_mul(l, chunk, ll_i(l, rows));
+    emit_chunk(e, &t, ll_sdiv(l, task.i, chunks), chunk, from, ll_min(l, ll_add(l, from, ll_i(l, rows)), all));
     ll_end(l, &task);
     LLVMBuildRetVoid(l->b);
     e->work = (GfWork){.dim = {cols, e->r->rows}, .unit = {panel * t.group, rows}};

@@ -1,6 +1,6 @@
 /* tile.h -- what a kernel of matrix products consists of: between tile.c, which writes
- * it, head.c, which writes what stands in front of its tiles, and pack.c, which says what
- * it reads packed. */
+ * it, head.c and tail.c, which write what stands in front of its tiles and behind them,
+ * and pack.c, which says what it reads packed. */
 #ifndef GF_CODEGEN_CPU_TILE_H
 #define GF_CODEGEN_CPU_TILE_H
 
@@ -17,6 +17,18 @@ typedef struct Head {
     V rows;                /* scratch: rows of the result, [panels][block][panel] */
     V first;               /* row in which the block begins */
 } Head;
+
+/* The product that is summed over the rows of each task: gf_kernel_is_tail. */
+typedef struct Tail {
+    const GfNode *node; /* NULL: there is none */
+    Product product;
+    unsigned vectors;
+    int64_t panel, panels; /* columns a panel, and how many panels */
+    int64_t rows;          /* of a, a task */
+    int64_t strip, sums;   /* floats of BLOCK_ROWS rows of the sums, and of all */
+    V packed, strips;      /* scratch: b and a of the task's rows */
+    V memory;              /* sums of all tasks */
+} Tail;
 
 typedef struct Tiles {
     uint32_t count;
@@ -35,9 +47,10 @@ typedef struct Tiles {
     V row;         /* of the tile (relative), while the epilogue runs */
     V panel_col;   /* first column of the panel */
     bool in_epilogue;
-    const GfValue **outputs; /* of the region, but for those of the head */
+    const GfValue **outputs; /* of the region, but for those of head and tail */
     uint32_t output_count;
     Head head;
+    Tail tail;
 } Tiles;
 
 /* The product whose packed panels `n` reads: itself; or, when n is the gradient dx = dy W
@@ -64,6 +77,15 @@ void head_store(Emit *e, Tiles *t, V count);          /* those outputs of the re
 
 /* The head product at a point of the block. */
 V head_value(Emit *e, const Tiles *t, Point p);
+
+/* ---- the tail (tail.c) ---- */
+
+/* Set t->tail from the product `n`; its scratch, and the memory of the launch. */
+void tail_init(Emit *e, Tiles *t, const GfNode *n);
+void tail_reserve(Emit *e, Tiles *t, V sums);
+
+/* The sums over rows [from, to), those of task `task`. */
+void tail_add(Emit *e, const Tiles *t, V task, V from, V to);
 
 /* Floats from one packed panel to the next. */
 V tile_panel_stride(Emit *e, const Product *p, unsigned vectors);

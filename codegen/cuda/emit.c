@@ -58,17 +58,18 @@ const char *cuda_text(CudaEmit *e, const char *format, ...)
 
 /* Words that the language, the headers or the kernel's frame use. */
 static const char *const reserved[] = {
-    "alignas", "alignof",  "and",      "asm",       "auto",   "bool",     "break",  "case",     "char",      "class",
-    "const",   "continue", "default",  "delete",    "do",     "double",   "else",   "enum",     "exp",       "explicit",
-    "export",  "extern",   "false",    "float",     "for",    "friend",   "goto",   "if",       "inline",    "int",
-    "log",     "long",     "mutable",  "namespace", "new",    "not",      "or",     "private",  "public",    "register",
-    "return",  "short",    "signed",   "sizeof",    "static", "struct",   "switch", "template", "this",      "throw",
-    "true",    "try",      "typedef",  "typename",  "union",  "unsigned", "using",  "void",     "volatile",  "while",
-    "xor",     "sizes",    "batch",    "count",     "task",   "part",     "row",    "col",      "i",         "tile",
-    "scratch", "record",   "elements", "kept",      "sqrt",   "tanh",     "erf",    "min",      "max",       "gamma",
-    "y0",      "y1",       "yn",       "j0",        "j1",     "jn",       "lane",   "s",        "acc",       "to",
-    "k",       "blocks",   "end",      "first",     "each",   "launch",   "head",   "head_acc", "head_rows", "x",
-    "y",       "sum",
+    "alignas",  "alignof",  "and",      "asm",      "auto",     "bool",    "break",     "case",     "char",
+    "class",    "const",    "continue", "default",  "delete",   "do",      "double",    "else",     "enum",
+    "exp",      "explicit", "export",   "extern",   "false",    "float",   "for",       "friend",   "goto",
+    "if",       "inline",   "int",      "log",      "long",     "mutable", "namespace", "new",      "not",
+    "or",       "private",  "public",   "register", "return",   "short",   "signed",    "sizeof",   "static",
+    "struct",   "switch",   "template", "this",     "throw",    "true",    "try",       "typedef",  "typename",
+    "union",    "unsigned", "using",    "void",     "volatile", "while",   "xor",       "sizes",    "batch",
+    "count",    "task",     "part",     "row",      "col",      "i",       "tile",      "scratch",  "record",
+    "elements", "kept",     "sqrt",     "tanh",     "erf",      "min",     "max",       "gamma",    "y0",
+    "y1",       "yn",       "j0",       "j1",       "jn",       "lane",    "s",         "acc",      "to",
+    "k",        "blocks",   "end",      "first",    "each",     "launch",  "head",      "head_acc", "head_rows",
+    "tail",     "tail_acc", "tail_row", "x",        "y",        "sum",
 };
 
 static bool is_taken(const CudaEmit *e, const char *name)

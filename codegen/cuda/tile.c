@@ -6,7 +6,9 @@
  * second product of the same region.  An operand that the region computes itself
  * (a prologue) is computed while it is put into shared memory.  A head (a product of
  * few columns, of which another multiplies the rows on) is a tile of its own before
- * them, kept in shared memory; the blocks of the first columns store it.
+ * them, kept in shared memory; the blocks of the first columns store it.  A tail (a
+ * product that sums over the rows) is computed by these blocks, too, a few of its rows at a
+ * time over the block's own rows; what the blocks have is added like the parts of a tile.
  *
  * Where few tiles have a long inner dim, several blocks share a tile and their
  * sums are added in a fixed order by the last one (gf_join).
@@ -16,6 +18,7 @@
 #include "codegen/cuda/tile.h"
 
 #include "codegen/cuda/ops.h"
+#include "codegen/lower.h"
 #include "ir/kernel.h"
 
 #include <string.h>
@@ -60,6 +63,11 @@ static GfStatus collect(CudaEmit *e, Tiles *t)
             continue;
         if (gf_kernel_is_head(n)) {
             t->head = product_of(n);
+            continue;
+        }
+        if (gf_kernel_is_tail(n)) {
+            if (gf_region_is_output(e->r, &n->results[0]))
+                t->tail = product_of(n);
             continue;
         }
         if (t->count == MAX_PRODUCTS)
@@ -144,7 +152,7 @@ static bool may_be_large(const CudaEmit *e, const Tiles *t, Size s)
             return false;
     if (e->features.tile.rows && (e->features.tile.rows != s.bm || e->features.tile.columns != s.bn))
         return false;
-    return !t->head.node && (int)t->count * s.bm * s.bn / threads <= MOST_SUMS;
+    return !t->head.node && !t->tail.node && (int)t->count * s.bm * s.bn / threads <= MOST_SUMS;
 }
 
 static Size choose_size(CudaEmit *e, const Tiles *t)
@@ -227,13 +235,32 @@ static int64_t most_tasks(const CudaEmit *e, const Tiles *t)
     return tiles_of(cuda_dim_max(e, e->r->rows), t->bm) * tiles_of(cuda_dim_max(e, e->r->cols), t->bn);
 }
 
+static int tail_bn(const Tiles *t)
+{
+    return cuda_shape(&t->tail.node->results[0].type).cols.size <= NARROW ? NARROW : BROAD;
+}
+
+/* Tiles of BROAD rows, to each of which all blocks along the rows add. */
+static void reserve_tail(CudaEmit *e, Tiles *t)
+{
+    int64_t tiles = tiles_of(cuda_shape(&t->tail.node->results[0].type).rows.size, BROAD);
+    int64_t blocks = tiles_of(cuda_dim_max(e, e->r->rows), t->bm);
+    uint32_t bytes = turn_bytes(&t->tail, BROAD, tail_bn(t));
+
+    e->shared = bytes > e->shared ? bytes : e->shared;
+    t->tail_scratch = (uint32_t)(e->scratch_bytes / 4);
+    e->scratch_bytes += tiles * 4 + tiles * blocks * BROAD * tail_bn(t) * 4;
+}
+
 static void reserve(CudaEmit *e, Tiles *t)
 {
-    if (!hopper_choose(e, t))
+    if (t->tail.node || !hopper_choose(e, t))
         choose_plain(e, t);
     e->work = (GfWork){.dim = {e->r->cols, e->r->rows}, .unit = {t->bn, t->bm}};
     if (e->splits > 1)
         e->scratch_bytes = most_tasks(e, t) * (1 + (int64_t)e->splits * t->count * t->bm * t->bn) * 4; /* see gf_join */
+    if (t->tail.node)
+        reserve_tail(e, t);
 }
 
 /* ---- values ------------------------------------------------------------------------- */
@@ -324,14 +351,15 @@ static void write_product(CudaEmit *e, Tiles *t, Product *p)
 
 /* ---- the head -------------------------------------------------------------------------------- */
 
-/* Outputs of the region that belong to the head, or those that do not; none without memory. */
+/* Outputs of the region that belong to the head, or to the tiles; none without memory. */
 static GfValue **outputs_of(CudaEmit *e, bool head, uint32_t *count)
 {
     GfValue **outputs = GF_NEW_ARRAY(e->arena, GfValue *, e->r->output_count + 1);
 
     *count = 0;
     for (uint32_t i = 0; outputs && i < e->r->output_count; i++) {
-        if (gf_kernel_is_head(e->r->outputs[i]->node) == head)
+        const GfNode *n = e->r->outputs[i]->node;
+        if (gf_kernel_is_head(n) == head && !gf_kernel_is_tail(n))
             outputs[(*count)++] = e->r->outputs[i];
     }
     return outputs;
@@ -369,6 +397,50 @@ static void write_head(CudaEmit *e, Tiles *t)
     cuda_store(e, outputs, count);
     cuda_close(e, ");");
     e->indent--;
+}
+
+/* ---- the tail -------------------------------------------------------------------------------- */
+
+/* The last block that adds to a tile of the tail stores it. */
+static void write_tail_join(CudaEmit *e, const Tiles *t)
+{
+    const GfValue *y = &t->tail.node->results[0];
+    CudaShape shape = cuda_shape(&y->type);
+    const char *cols = cuda_dim(e, shape.cols);
+    const char *blocks = cuda_text(e, "(%s + %d) / %d", cuda_dim(e, e->r->rows), t->bm - 1, t->bm);
+
+    cuda_line(e, "if (gf_join<tail.elements, %u>(tail_acc, scratch + %u, %lld, tail_row / %d, task / blocks, %s))",
+              e->threads, t->tail_scratch, (long long)tiles_of(shape.rows.size, BROAD), BROAD, blocks);
+    cuda_line(e,
+              "    tail.each(%s, %s, [&](int row, int col, int i) { %s[(long long)row * %s + col] = tail_acc[i]; });",
+              cuda_dim(e, shape.rows), cols, cuda_pointer(e, y), cols);
+}
+
+/* The blocks of the first columns add up their rows; where several share a tile, each does
+ * so for about those columns of a that it has read for its part. */
+static void write_tail(CudaEmit *e, Tiles *t)
+{
+    const Product *p = &t->tail;
+    CudaShape shape = cuda_shape(&p->node->results[0].type);
+    int bn = tail_bn(t);
+    Operand a = operand_of(p, false, shape.rows, BROAD, "tail.row");
+    Operand b = operand_of(p, true, shape.cols, bn, "tail.col");
+    const char *begin = "0", *end = cuda_dim(e, shape.rows);
+
+    if (e->splits > 1) {
+        begin = cuda_text(e, "gf_split<%d>(%s, part, %u)", BROAD, end, e->splits);
+        end = cuda_text(e, "gf_split<%d>(%s, part + 1, %u)", BROAD, end, e->splits);
+    }
+    cuda_line(e, "%s", "");
+    cuda_line(e, "// the tail, %s: the rows of this block", gf_op_text(p->node->op));
+    cuda_open(e, "for (int tail_row = %s; tile.col == 0 && tail_row < %s; tail_row += %d)", begin, end, BROAD);
+    cuda_line(e, "%s<%d, %d> tail(tail_row, 0);", t->kind->tile, BROAD, bn);
+    cuda_line(e, "float tail_acc[tail.elements] = {};");
+    cuda_line(e, "tail.product<%s, false, false>(tail_acc, tile.row, (int)gf_least(tile.row + %d, %s),", p->precision,
+              t->bm, cuda_dim(e, e->r->rows));
+    write_operands(e, t, &a, &b);
+    write_tail_join(e, t);
+    cuda_close(e, "");
 }
 
 /* ---- the kernel --------------------------------------------------------------------------- */
@@ -414,6 +486,8 @@ GfStatus cuda_emit_tile(CudaEmit *e)
         write_head(e, &t);
     for (uint32_t i = 0; i < t.count; i++)
         write_product(e, &t, &t.product[i]);
+    if (t.tail.node)
+        write_tail(e, &t);
     if (e->splits > 1)
         write_join(e, &t);
     write_epilogue(e, &t);

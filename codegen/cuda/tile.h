@@ -39,7 +39,9 @@ typedef struct TileKind {
 struct Tiles {
     Product product[MAX_PRODUCTS];
     uint32_t count;
-    Product head; /* computed in front of the tile, see gf_kernel_is_head; node NULL: there is none */
+    Product head;          /* computed in front of the tile, see gf_kernel_is_head; node NULL: there is none */
+    Product tail;          /* summed over the rows of all blocks, see gf_kernel_is_tail; node NULL: there is none */
+    uint32_t tail_scratch; /* floats into scratch: its sums, see gf_join */
     int head_bn;
     uint32_t head_rows; /* bytes into shared memory: its rows, [bm][head_bn] */
     const TileKind *kind;

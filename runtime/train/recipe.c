@@ -94,6 +94,7 @@ static const char *finish(List *l)
     add(l, GF_PASS_ORDER_LORA, sizes);
     add(l, GF_PASS_FUSE_LORA, "");
     add(l, GF_PASS_FUSE_DOWN, "");
+    add(l, GF_PASS_FUSE_UP_GRAD, "");
     add(l, GF_PASS_MERGE_MATMULS, "");
     gf_text_add(&l->text, "fuse%s,", gf_recipe_runs(t, GF_PASS_FUSE) ? "" : "{alone=1}");
     add(l, GF_PASS_JOIN_LAUNCHES, sizes);

@@ -13,7 +13,8 @@
  * goes before fold.  The training arguments without_passes and with_passes leave passes
  * out (recipe_passes.h says which can be) and put others in: order-lora before autodiff
  * and before fuse-lora, merge-lora behind inference, decompose before precision and fold,
- * fuse-down and merge-matmuls behind fuse-lora.  Each list is the text that `graft opt --passes` takes.
+ * fuse-down, fuse-up-grad and merge-matmuls behind fuse-lora.  Each list is the text that
+ * `graft opt --passes` takes.
  */
 #ifndef GF_RUNTIME_TRAIN_RECIPE_H
 #define GF_RUNTIME_TRAIN_RECIPE_H

@@ -25,6 +25,7 @@ static const GfRecipePass table[] = {
     {GF_PASS_ORDER_LORA, NULL, true},
     {GF_PASS_FUSE_LORA, NULL, false},
     {GF_PASS_FUSE_DOWN, NULL, true},
+    {GF_PASS_FUSE_UP_GRAD, NULL, true},
     {GF_PASS_MERGE_MATMULS, NULL, true},
     {GF_PASS_FUSE, NULL, false},
     {GF_PASS_JOIN_LAUNCHES, NULL, false},

@@ -110,7 +110,7 @@ all_of() {
     of=$1 run='--run full --first' variants=upper
     shift
     case $of in
-    *lora* | *matmuls*) run='--run lora --first' ;;
+    *lora* | *down* | *up-grad* | *matmuls*) run='--run lora --first' ;;
     *hoist*) variants=head ;;
     esac
     [ "$whole" ] && run='' variants='head upper full'

@@ -179,6 +179,34 @@ static const Fusion heads[] = {
      "fuse-lora,fuse-down{everywhere=1},fuse"},
 };
 
+/* ---- sums over rows beside products of these rows --------------------------------------------- */
+
+static const Fusion tails[] = {
+    {LORA_BACKWARD, "fuse-lora,fuse-up-grad,fuse"},
+    {LORA_BACKWARD, "fuse-lora,fuse-down{everywhere=1},fuse-up-grad,fuse"},
+    /* beside a tile of several groups of panels, one of which has to add up the sum */
+    {"%dy = input : f32[tokens,800]\n%t = input : f32[tokens,8]\n%w = param \"w\" : f32[800,$m]\n"
+     "%A = param \"A\" : f32[8,$m]\n%B = param \"B\" : f32[800,8]\n%1 = matmul %dy, %B : f32[tokens,8]\n"
+     "%2 = matmul %1, %A : " D "\n%3 = matmul %dy, %w : " D "\n%4 = add %3, %2 : " D
+     "\n%5 = matmul %dy, %t {transpose_a = 1} : f32[800,8]\nreturn dx = %4, dB = %5\n",
+     "fuse-lora,fuse-down{everywhere=1},fuse-up-grad,fuse"},
+    /* of rank 41; parts of a sum on cuda; nothing behind the product */
+    {"%dy = input : f32[tokens,800]\n%t = input : f32[tokens,41]\n%B = param \"B\" : f32[800,41]\n"
+     "%ds = matmul %dy, %B : f32[tokens,41]\n%dB = matmul %dy, %t {transpose_a = 1} : f32[800,41]\n"
+     "return ds = %ds, dB = %dB\n",
+     "fuse-up-grad,fuse"},
+    /* one column; the sum alone is read */
+    {DY "%t = input : f32[tokens,1]\n%B = param \"B\" : f32[$m,1]\n%ds = matmul %dy, %B : f32[tokens,1]\n"
+        "%dB = matmul %dy, %t {transpose_a = 1} : f32[$m,1]\n%u = neg %dB : f32[$m,1]\nreturn ds = %ds, u = %u\n",
+     "fuse-up-grad,fuse"},
+    /* two of them, each with rows of its own: one kernel's code, the same memory for the sums */
+    {DY "%e = input : " D "\n%t = input : f32[tokens,8]\n%B = param \"B\" : f32[$m,8]\n"
+        "%1 = matmul %dy, %B : f32[tokens,8]\n%2 = matmul %dy, %t {transpose_a = 1} : f32[$m,8]\n"
+        "%3 = matmul %e, %B : f32[tokens,8]\n%4 = matmul %e, %t {transpose_a = 1} : f32[$m,8]\n"
+        "return a = %1, b = %2, c = %3, d = %4\n",
+     "fuse-up-grad,fuse"},
+};
+
 static const int64_t widths[] = {384, 6, 33, 16, 100, 1, 48};
 
 enum { WIDTHS = sizeof widths / sizeof *widths };
@@ -223,6 +251,23 @@ static void heads_agree(void **state)
             for (size_t w = 0; w < (processor ? 2 : WIDTHS); w++)
                 check(&heads[i], sizes, 4, widths[w], widths[(w + 2 + i) % WIDTHS], processor);
             check(&heads[i], few, 2, 24, 40, processor);
+        }
+    }
+}
+
+/* The sums of many tasks, of one, and of a short one behind others. */
+static void tails_agree(void **state)
+{
+    static const KernelSizes sizes[] = {{515, 4, NULL}, {96, 1, NULL}, {13, 2, NULL}, {97, 5, NULL}};
+    static const KernelSizes few[] = {{13, 1, NULL}, {7, 2, NULL}}; /* a narrower tile on cuda */
+
+    (void)state;
+    EACH_PROCESSOR(processor)
+    {
+        for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+            for (size_t w = 0; w < (processor ? 2 : WIDTHS); w++)
+                check(&tails[i], sizes, 4, widths[w], widths[(w + 2 + i) % WIDTHS], processor);
+            check(&tails[i], few, 2, 24, 40, processor);
         }
     }
 }
@@ -291,6 +336,7 @@ static const struct {
     {CLASSIFIER "autodiff,prune-frozen" OPTIMIZER TIDY, NULL, NULL},
     {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse", NULL},
     {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse-down{everywhere=1},fuse", NULL},
+    {CLASSIFIER LORA ",autodiff,prune-frozen" OPTIMIZER TIDY, "fuse-lora,fuse-up-grad,fuse", NULL},
     {"autodiff,accumulate" TIDY, NULL, NULL},
     {"autodiff,adamw{max_grad_norm=1, accumulated=1}" TIDY, NULL, NULL},
     NARROW("", "autodiff" OPTIMIZER TIDY),
@@ -423,10 +469,8 @@ static void random_graphs_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fusions_agree),
-        cmocka_unit_test(heads_agree),
-        cmocka_unit_test(steps_agree),
-        cmocka_unit_test(random_graphs_agree),
+        cmocka_unit_test(fusions_agree), cmocka_unit_test(heads_agree),         cmocka_unit_test(tails_agree),
+        cmocka_unit_test(steps_agree),   cmocka_unit_test(random_graphs_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

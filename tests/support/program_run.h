@@ -201,14 +201,16 @@ static inline void program_run_prepare(const ProgramRun *r, TaskOrder how)
         program_run_launch(r, &r->program->prepare[i], how);
 }
 
-/* Blocks that share a task count each other in its launch's last buffer, from zero. */
+/* Blocks that add up what they have count each other in their launch's last buffer, which
+ * lies behind all that is planned, from zero. */
 static inline void program_run_clear_counters(const ProgramRun *r)
 {
     for (uint32_t i = 0; i < r->program->launch_count; i++) {
         const GfLaunch *launch = &r->program->launches[i];
-        if (r->program->kernels[launch->kernel].block.splits > 1)
-            memset(program_run_at(r, launch->buffers[launch->buffer_count - 1]), 0,
-                   (size_t)gf_work_tasks(&launch->work, r->sizes) * 4);
+        const GfBlockKernel *block = &r->program->kernels[launch->kernel].block;
+        GfBuffer last = launch->buffers[launch->buffer_count - 1];
+        if (block->splits > 1 || (block->source && strstr(block->source, "gf_join<")))
+            memset(program_run_at(r, last), 0, (size_t)(r->arena.size - last.offset));
     }
 }
 

@@ -192,6 +192,7 @@ static void random_graphs_stay_right(void **state)
         check_random(seed, &wide, "fuse-down{everywhere=1},fuse");
         check_random(seed, &gf_target_any, "dce,fuse-lora,fuse,dce");
         check_random(seed, &gf_target_any, "fuse-down{everywhere=1},dce,fuse");
+        check_random(seed, &wide, "fuse-up-grad,fuse-down{everywhere=1},dce,fuse");
     }
 }
 

@@ -239,7 +239,7 @@ static void passes_are_switched(void **state)
     training.with_passes = gf_text_str(&extra);
     assert_string_equal(gf_recipe_eval(&recipe, &f->arena),
                         "weigh-loss,inference,keep-outputs{names=logits},merge-lora,decompose,order-lora,"
-                        "fuse-down,merge-matmuls,fuse{alone=1},plan-memory");
+                        "fuse-down,fuse-up-grad,merge-matmuls,fuse{alone=1},plan-memory");
     check_ok(f, gf_recipe_check_without(training.without_passes, "list", GF_NOWHERE, &f->diags));
     check_ok(f, gf_recipe_check_with(training.with_passes, "list", GF_NOWHERE, &f->diags));
     assert_int_equal(gf_recipe_check_without("cse,,adamw", "list", GF_NOWHERE, &f->diags), GF_ERR_PASS);

@@ -132,6 +132,17 @@ static const Case heads[] = {
      0},
 };
 
+/* Behind fuse-up-grad: one sum over rows a kernel, which nothing in the kernel reads. */
+#define SUM_BESIDE                                                                                                     \
+    X "%t = input : f32[tokens,2]\n%u = input : f32[tokens,2]\n%b = param \"b\" : f32[8,2]\n"                          \
+      "%1 = matmul %x, %b : f32[tokens,2]\n%2 = matmul %x, %t {transpose_a = 1} : f32[8,2]\n"
+static const Case tails[] = {
+    {GF_REFUSAL_NONE, NULL, "1", "2", SUM_BESIDE "return y = %1, z = %2\n", 0},
+    {GF_REFUSAL_TAILS, "3", "3", "1",
+     SUM_BESIDE "%3 = matmul %x, %u {transpose_a = 1} : f32[8,2]\nreturn y = %1, z = %2, w = %3\n", 0},
+    {GF_REFUSAL_TAIL_WAITS, "3", "2", "3", SUM_BESIDE "%3 = neg %2 : f32[8,2]\nreturn y = %1, z = %3\n", 0},
+};
+
 enum { CASE_COUNT = sizeof cases / sizeof cases[0] };
 
 static GfRefusal why(Fixture *f, const char *passes, const char *a, const char *b, uint32_t kernel_nodes)
@@ -178,6 +189,7 @@ static void every_reason_is_given(void **state)
     (void)state;
     check_cases(cases, CASE_COUNT, "fuse");
     check_cases(heads, sizeof heads / sizeof *heads, "fuse-down{everywhere=1},fuse");
+    check_cases(tails, sizeof tails / sizeof *tails, "fuse-up-grad,fuse");
 }
 
 /* A reader more than 64 nodes behind. */
@@ -201,9 +213,11 @@ static void far_apart(void **state)
 
 static void no_reason_is_left_out(void **state)
 {
-    bool seen[GF_REFUSAL_COUNT] = {
-        [GF_REFUSAL_FAR] = true, [GF_REFUSAL_HEADS] = true, [GF_REFUSAL_CONSTANT] = true}; /* of kernels that are given:
-                                                                                              test_fuse.c */
+    bool seen[GF_REFUSAL_COUNT] = {[GF_REFUSAL_FAR] = true,
+                                   [GF_REFUSAL_HEADS] = true,
+                                   [GF_REFUSAL_TAILS] = true,
+                                   [GF_REFUSAL_TAIL_WAITS] = true,
+                                   [GF_REFUSAL_CONSTANT] = true}; /* of kernels that are given: test_fuse.c */
 
     (void)state;
     for (size_t i = 0; i < CASE_COUNT; i++)
