@@ -5,25 +5,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_size(CudaTileSize s, int third)
+/* "64x96" and the like: sizes of hopper.c. */
+static bool is_stage(CudaTileSize s)
 {
-    return (s.rows == 64 || s.rows == 128) && (s.columns == 64 || s.columns == third || s.columns == 128);
+    return (s.rows == 64 || s.rows == 128) && (s.columns == 64 || s.columns == 96 || s.columns == 128);
 }
 
-/* "wgmma", "wgmma:64x96" or "tile:128x64". */
+/* Sizes of tile.c. */
+static bool is_tile(CudaTileSize s)
+{
+    return (s.rows == 64 && s.columns == 64) || ((s.rows == 64 || s.rows == 128) && s.columns == 128);
+}
+
+/* "96x64" behind `prefix`, and nothing behind it. */
+static bool parse_size(const char *name, int length, const char *prefix, CudaTileSize *size)
+{
+    int before = (int)strlen(prefix), end = 0;
+
+    return strncmp(name, prefix, (size_t)before) == 0 &&
+           sscanf(name + before, "%3dx%3d%n", &size->rows, &size->columns, &end) == 2 && before + end == length;
+}
+
 static bool parse_feature(const char *name, int length, CudaFeatures *f)
 {
     CudaTileSize size;
-    int end = 0;
 
-    if (length == 5 && strncmp(name, "wgmma", 5) == 0)
-        return f->wgmma = true;
-    if (sscanf(name, "wgmma:%3dx%3d%n", &size.rows, &size.columns, &end) == 2 && end == length && is_size(size, 96)) {
+    if (length == 5 && strncmp(name, "wgmma", 5) == 0) {
+        f->wgmma = true;
+    } else if (parse_size(name, length, "wgmma:", &size) && is_stage(size)) {
+        f->wgmma = true;
         f->stage = size;
-        return f->wgmma = true;
+    } else if (parse_size(name, length, "tile:", &size) && is_tile(size)) {
+        f->tile = size;
+    } else {
+        return false;
     }
-    return sscanf(name, "tile:%3dx%3d%n", &f->tile.rows, &f->tile.columns, &end) == 2 && end == length &&
-           is_size(f->tile, 64);
+    return true;
 }
 
 static GfStatus read_name(const char *from, const char *name, size_t length, const char *target, CudaFeatures *out,
@@ -32,8 +49,8 @@ static GfStatus read_name(const char *from, const char *name, size_t length, con
     if (!parse_feature(name, (int)length, out)) {
         gf_fail(diags, GF_NOWHERE, GF_ERR_TARGET, "%s names '%.*s', which is no feature of the cuda target", from,
                 (int)length, name);
-        gf_note(diags,
-                "features are wgmma, wgmma:RxC with R 64 or 128 and C 64, 96 or 128, and tile:RxC with 64 or 128");
+        gf_note(diags, "features are wgmma, wgmma:RxC with R 64 or 128 and C 64, 96 or 128, and tile:64x64, "
+                       "tile:64x128, tile:128x128");
         return GF_ERR_TARGET;
     }
     if (!out->wgmma || strcmp(target, "cuda:sm_90a") == 0)

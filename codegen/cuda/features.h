@@ -4,13 +4,14 @@
  * have none, from the environment variable GRAFT_CUDA_FEATURES.
  *
  *   wgmma  products of factors rounded to bf16 by the warp-group instructions of
- *          sm_90a (device/hopper.cuh).  Off unless asked for: it has been compiled
- *          and emulated, but it has not run on a device.
+ *          sm_90a (device/hopper.cuh).  Off unless asked for: on an H200 it gives the
+ *          reference values, but a step of bert-base takes 1.2 times as long
+ *          (tests/bench/RESULTS.md): a factor goes through shared memory once more.
  *          "wgmma:64x96": tiles of this size alone, narrow products too: to
  *          measure sizes one by one, and to test small models.
- *   tile:128x64
- *          of all products whose factors are rounded tiles of this size alone,
- *          128 or 64 either way: to measure sizes one by one.
+ *   tile:64x128
+ *          tiles of this size alone for products whose factors are rounded; also
+ *          tile:64x64 and tile:128x128: to measure sizes one by one.
  */
 #ifndef GF_CODEGEN_CUDA_FEATURES_H
 #define GF_CODEGEN_CUDA_FEATURES_H

@@ -35,7 +35,7 @@ static const GfOptionSpec option_specs[] = {
     {"config", "DIR|FILE", "a checkpoint's config.json, or its folder; without it the model's own sizes"},
     {"set", "KEY=VALUE", "a config key (num_labels=6), lora.KEY or training.KEY; of a job any key; may be repeated"},
     {"target", "NAME", "what to compile for: cpu (the default), cpu:x86-64-v3, cuda:sm_80, cuda:sm_90a ..."},
-    {"features", "LIST", "of cuda:sm_90a: wgmma, for products rounded to bf16; off by default: see below"},
+    {"features", "LIST", "of a cuda target: wgmma, for products rounded to bf16; tile:64x128: see below"},
     {"emit", "ir|html|dot|llvm|asm|cuda|ptx|cubin",
      "write the step in this form instead of the summary; html: a page to look at"},
     {"passes", "LIST", "run these passes, behind those of the variant, instead of the training pipeline"},
@@ -67,9 +67,9 @@ static const GfCommandSpec spec = {
             "recipe sets both to train.  So the head counts twice, in both numbers, although only\n"
             "one of the two is ever used.  The default counts every parameter once.\n"
             "\n"
-            "--features wgmma multiplies with the warp-group instructions of sm_90a.  Its kernels are\n"
-            "compiled and emulated in tests and have not run on a device.  wgmma:64x96 takes tiles of\n"
-            "that size alone.  GRAFT_CUDA_FEATURES names the features where no option does.\n",
+            "--features wgmma multiplies with the warp-group instructions of sm_90a, which takes longer\n"
+            "on an H200 than mma.sync does.  wgmma:64x96 takes tiles of that size alone, tile:64x128 those\n"
+            "of mma.sync.  GRAFT_CUDA_FEATURES names the features where no option does.\n",
     .least = 1,
     .most = 1,
     .options = option_specs,

@@ -20,7 +20,7 @@
 // has to be encoded by the driver for every tensor and passed as a parameter, its
 // swizzle would be lost in the rounding, and its zeros beyond a tensor do not end
 // at the tokens of the batch.  It would start a tile with one instruction instead
-// of one a line: the first thing to measure on a device.
+// of one a line.
 //
 // No producer warp: whoever rounds a tile must meet the others once a tile anyhow,
 // which is when a stage is free, and the copies are the engine's work whoever
