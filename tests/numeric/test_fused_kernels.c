@@ -258,14 +258,14 @@ static void heads_agree(void **state)
 /* The sums of many tasks, of one, and of a short one behind others. */
 static void tails_agree(void **state)
 {
-    static const KernelSizes sizes[] = {{515, 4, NULL}, {96, 1, NULL}, {13, 2, NULL}, {97, 5, NULL}};
+    static const KernelSizes sizes[] = {{200, 4, NULL}, {96, 1, NULL}, {13, 2, NULL}, {97, 5, NULL}};
     static const KernelSizes few[] = {{13, 1, NULL}, {7, 2, NULL}}; /* a narrower tile on cuda */
 
     (void)state;
     EACH_PROCESSOR(processor)
     {
         for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
-            for (size_t w = 0; w < (processor ? 2 : WIDTHS); w++)
+            for (size_t w = 1; w < (processor ? 2 : 4); w++)
                 check(&tails[i], sizes, 4, widths[w], widths[(w + 2 + i) % WIDTHS], processor);
             check(&tails[i], few, 2, 24, 40, processor);
         }
