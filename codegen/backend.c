@@ -149,7 +149,7 @@ static GfStatus check_level(const char *target, GfDiags *diags)
     return GF_ERR_TARGET;
 }
 
-/* "cuda:sm_80" and later: mma.sync and cp.async are needed. */
+/* "cuda:sm_80" and later: mma.sync of bf16 and tf32 is needed. */
 static GfStatus check_architecture(const char *target, GfDiags *diags)
 {
     enum { LEAST = 80 };

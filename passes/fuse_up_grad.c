@@ -14,8 +14,8 @@
  *
  * What it costs.  The kernel is dealt out by rows; every task has a sum of its own, of the
  * size of dB, and these are added in a fixed order afterwards: on the cpu by a small
- * launch of its own, on a device by the last block.  The split depends on the sizes
- * alone, so the bits are the same for any number of threads.  The sums, written once and
+ * launch of its own, on a device by the last block.  The split depends on
+ * sizes, on the cpu on its vectors too, so the bits are the same for any number of threads.  The sums, written once and
  * read once near the processor, are a third of dy on the cpu; no plan or count of bytes
  * has them.
  *

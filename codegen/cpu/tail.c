@@ -5,7 +5,7 @@
  *   then, by a launch of its own:
  *     dB = sums of task 0 + sums of task 1 + ...     cpu_emit_tail_sum
  *
- * How many rows a task has depends on r alone, and the tasks' sums are added in their
+ * How many rows a task has depends on r and the processor's vectors, and the tasks' sums are added in their
  * order: the bits do not depend on who runs which task.  The memory for the sums lies
  * behind the plan; launches run one after the other and share it.
  *

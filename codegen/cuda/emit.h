@@ -6,7 +6,7 @@
  * stand before every kernel.
  *
  *   // x f32[tokens,768]  w f32[3072,768]  b f32[3072]  ->  h f32[tokens,3072]
- *   extern "C" __global__ void __launch_bounds__(128)
+ *   extern "C" __global__ void __launch_bounds__(128, 1)
  *   k3_linear_gelu(const float *x, const float *w, const float *b, float *h_out, const long long *sizes)
  *   { ... }
  *

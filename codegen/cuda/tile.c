@@ -460,6 +460,8 @@ static void write_epilogue(CudaEmit *e, Tiles *t)
     uint32_t count;
     GfValue **outputs = outputs_of(e, false, &count);
 
+    if (!count) /* the head or the tail alone is read */
+        return;
     cuda_line(e, "%s", "");
     t->done = true;
     cuda_store_quads(e, cuda_text(e, "tile.finish<%u, ", t->count),

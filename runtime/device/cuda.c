@@ -1,7 +1,7 @@
 /* cuda.c -- see cuda.h. */
 #include "runtime/device/cuda.h"
 
-enum { LEAST_MAJOR = 8 }; /* mma.sync and cp.async */
+enum { LEAST_MAJOR = 8 }; /* mma.sync of bf16 and tf32 */
 
 /* ---- finding ---- */
 

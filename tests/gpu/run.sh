@@ -24,13 +24,13 @@ peers=${PEERS-notebook dynamic compiled}
 sizes=${SIZES:-} trial=${TRIAL:-}
 cd "$here" || exit 2
 
-all="facts reference speed_graft profile reference_bf16 reference_wgmma speed_wgmma profile_wgmma same_bits
+all="facts reference speed_graft profile reference_bf16 reference_tiles reference_wgmma speed_wgmma profile_wgmma same_bits
      train_lora_f32 train_lora_bf16 train_full_f32 train_full_bf16 accuracy memcheck speed racecheck"
 
 limit_of() { # STEP: seconds
     case $1 in
     facts | accuracy) echo 20 ;;
-    reference | reference_wgmma | speed_graft | profile) echo 90 ;;
+    reference | reference_tiles | reference_wgmma | speed_graft | profile) echo 90 ;;
     speed) echo 270 ;;
     *) echo 60 ;;
     esac
@@ -81,7 +81,14 @@ step_reference_bf16() {
     bin/reference reference --device cuda --model models/bert.json --bf16
 }
 
-# The reference models are narrow: a size of tiles must be named, or none would be used.
+# The reference models are narrow: a size of tiles must be named, or the smallest would be used.
+step_reference_tiles() {
+    for tile in 64x64 64x128 128x128; do
+        echo "tiles of $tile"
+        GRAFT_CUDA_FEATURES=tile:$tile step_reference_bf16 || return 1
+    done
+}
+
 step_reference_wgmma() {
     for tile in 64x64 64x96 64x128 128x64 128x96 128x128; do
         echo "tiles of $tile"
@@ -94,10 +101,12 @@ wgmma_is_right() {
     [ -e "$work/wgmma-is-right" ] || { echo "not measured: reference_wgmma has not passed"; return 77; }
 }
 
-sanitize() { # TOOL: a step and a training of the first reference run
+sanitize() { # TOOL [--bf16]: a step and a training of the first reference run
     command -v compute-sanitizer >/dev/null || { echo "not measured: compute-sanitizer is not installed"; return 77; }
-    compute-sanitizer --tool "$1" --error-exitcode 9 bin/reference reference --device cuda --model models/bert.json \
-        --run "$(first_run)"
+    tool=$1
+    shift
+    compute-sanitizer --tool "$tool" --error-exitcode 9 bin/reference reference --device cuda --model models/bert.json \
+        --run "$(first_run)" "$@"
 }
 
 first_run() {
@@ -105,7 +114,7 @@ first_run() {
 }
 
 step_memcheck() { sanitize memcheck; }
-step_racecheck() { sanitize racecheck; }
+step_racecheck() { sanitize racecheck && GRAFT_CUDA_FEATURES=tile:128x128 sanitize racecheck --bf16; }
 
 train() { # NAME VARIANT KEY=VALUE...: MiniLM on the emotion data
     name=$1 variant=$2

@@ -1,8 +1,8 @@
 // attention.cuh -- attention over packed rows.
 //
-// Sequence s has the rows starts[s] .. starts[s] + lengths[s] - 1.  Blocks of 4 warps
-// are a head of a sequence: forward the two of them take its tiles of queries in turn.
-// Backward two take its tiles of keys, for dk and dv, and two those of queries, for dq;
+// Sequence s has the rows starts[s] .. starts[s] + lengths[s] - 1.  A head of a
+// sequence has blocks of 4 warps: forward two, which take its tiles of queries in turn;
+// backward two take its tiles of keys, for dk and dv, and two those of queries, for dq;
 // of a sequence that is one tile the first block does all.  So the longest sequence of a
 // batch is not waited for so long, and no two blocks add to the same number.
 // Queries and keys go by in tiles of 32, all in shared memory; nothing larger than
@@ -18,7 +18,8 @@
 // Sources: arXiv:1706.03762; tiles and a running softmax: arXiv:2205.14135.
 
 enum { GF_ROWS = 32, GF_ATTENTION_THREADS = 128, GF_TURNS = 2 };
-enum { GF_SCORES = GF_ROWS + 4, GF_STRIDE = GF_ROWS * GF_TURNS }; // of a line of scores; from a block's tile to its next
+// of a line of scores; from a block's tile to its next
+enum { GF_SCORES = GF_ROWS + 4, GF_STRIDE = GF_ROWS * GF_TURNS };
 
 // A head of D columns in shared memory: padded with zeros to whole quads, and so that
 // 8 lines at the same column lie in different banks (an odd number of quads a line).
@@ -282,7 +283,8 @@ template <int D, bool DROPS>
 __device__ __forceinline__ void gf_attention_slopes(const float *q_tile, const float *dy_tile, const float *k_tile,
                                                     const float *v_tile, const float *y, const float *lse,
                                                     long long width, int heads, int queries, int keys, float *weights,
-                                                    float *slopes, const GfSeed &seed, int row_id, int head, int quad, double p)
+                                                    float *slopes, const GfSeed &seed, int row_id, int head, int quad,
+                                                    double p)
 {
     constexpr int line = GfHead<D>::line;
     const int own_row = threadIdx.x / 8 * 2, own_quad = threadIdx.x % 8;

@@ -1,6 +1,6 @@
 // hopper.cuh -- tiles of matrix products for sm_90a, behind the feature "wgmma":
-// products of factors rounded to bf16 by wgmma.mma_async.  Same interface as
-// GfTile (tile.cuh).
+// products of factors rounded to bf16 by wgmma.mma_async.  As GfTile
+// (tile.cuh), but `product` takes functions that fill a stage.
 //
 //   memory, f32 --bulk copies--> stage, f32 --round--> ring, bf16 --wgmma--> registers
 //
@@ -56,7 +56,7 @@ template <class Stage> __device__ __forceinline__ void gf_stage_end(float *stage
             stage[i] = 0.0f;
 }
 
-// gf_compute of tile.cuh: what `element(line, column)` computes.
+// What `element(line, column)` computes.
 template <class Stage, class Element>
 __device__ __forceinline__ void gf_stage_compute(float *stage, int line, int column, int lines, int columns,
                                                  Element element)
@@ -70,7 +70,7 @@ __device__ __forceinline__ void gf_stage_compute(float *stage, int line, int col
     }
 }
 
-// gf_load of tile.cuh.  WIDE: lines begin at multiples of 16 bytes and end at one.
+// Fills a stage from memory.  WIDE: lines begin at multiples of 16 bytes and end at one.
 template <class Stage, bool WIDE>
 __device__ __forceinline__ void gf_stage_load(float *stage, const float *from, long long ld, int line, int column,
                                               int lines, int columns)

@@ -14,9 +14,8 @@
 //
 // Edges are zeros in shared memory: the inner dim may have any length.
 //
-// At the shapes of fine-tuning all but the last factor is what the multiprocessors
-// read of the cache that they share: (BM + BN) / (BM BN) of it for each product of two
-// numbers.  Which size suits, tile.c says.
+// A tile reads (BM + BN) / (BM BN) numbers of memory for each product of two numbers:
+// larger ones read less, smaller ones spread better.  Which suits, tile.c says.
 
 enum { GF_DEPTH = 32 };
 
@@ -207,8 +206,8 @@ __device__ __forceinline__ void gf_write_some(float *to, GfQuad quad, int count)
 //   load(row, col, x)               INPUTS quads of what is read in memory at (row, col)
 //   element(row, col, sum, x, y)    OUTPUTS values from the products' sums and x
 //   store(row, col, y)              OUTPUTS quads
-// What several quads need is loaded before the first is stored: outputs may lie where
-// inputs do, element by element.
+// What several quads need is loaded before the first is stored, so that loads do not wait
+// behind stores; beyond the edge the last row and quad are loaded once more.
 template <int COUNT, int INPUTS, int OUTPUTS, int PM, int PN, class Load, class Element, class Store>
 __device__ __forceinline__ void gf_finish(const float *c, int next, float *own, int first_row, int first_col, int rows,
                                           int cols, Load load, Element element, Store store)
@@ -274,7 +273,7 @@ template <int BM, int BN> struct GfTile {
     static constexpr int wm = BM / warps_m, wn = BN / warps_n; // of a warp
     static constexpr int pm = wm / 16, pn = wn / 8;            // pieces of a warp
     static constexpr int elements = pm * pn * 4;               // of a thread
-    static constexpr int ahead = BM == 128 ? 1 : 2;            // tiles on their way into registers, for which there is room
+    static constexpr int ahead = BM == 128 ? 1 : 2;            // tiles on their way, as registers have room
 
     int row, col;   // of the tile in c
     int warp_row, warp_col, group, pair;
