@@ -89,7 +89,7 @@ const char *cuda_value(CudaEmit *e, const GfValue *v)
     const char *ready = e->source ? e->source(e, v) : NULL;
     if (ready)
         return ready;
-    if (v->node->op == GF_OP_CONST)
+    if (v->node->op == GF_OP_CONST && e->inside[v->node->id]) /* elsewhere it is an input as any other */
         return cuda_float(e, gf_attr_f(v->node, "value"));
     if (e->inside[v->node->id]) {
         const char *value = compute(e, v);
