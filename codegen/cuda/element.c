@@ -121,12 +121,9 @@ void cuda_store(CudaEmit *e, GfValue *const *outputs, uint32_t count)
 
 /* ---- four columns at a time ---------------------------------------------------------- */
 
-/* 16 bytes at a time: rows of the matrix begin at multiples of 16 bytes and end at one. */
 static bool is_wide(const GfValue *v)
 {
-    GfDim cols = cuda_shape(&v->type).cols;
-
-    return cols.symbol == GF_CONSTANT && cols.size % 4 == 0;
+    return cuda_is_wide(cuda_shape(&v->type).cols);
 }
 
 static void write_load(CudaEmit *e, const GfValue *v, uint32_t i)

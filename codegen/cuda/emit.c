@@ -169,6 +169,11 @@ int64_t cuda_dim_max(const CudaEmit *e, GfDim dim)
     return dim.symbol == GF_CONSTANT ? dim.size : e->g->plan_sizes[dim.symbol];
 }
 
+bool cuda_is_wide(GfDim line)
+{
+    return line.symbol == GF_CONSTANT && line.size % 4 == 0;
+}
+
 CudaShape cuda_shape(const GfType *type)
 {
     CudaShape s = {gf_dim_const(1), gf_dim_const(1)};

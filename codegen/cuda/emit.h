@@ -73,6 +73,7 @@ const char *cuda_fresh_name(CudaEmit *e, const char *like); /* an identifier nob
 const char *cuda_pointer(CudaEmit *e, const GfValue *v);    /* of an input or output of the region */
 const char *cuda_dim(CudaEmit *e, GfDim dim);               /* "768" or "tokens", an int */
 int64_t cuda_dim_max(const CudaEmit *e, GfDim dim);
+bool cuda_is_wide(GfDim line); /* 16 bytes at a time: lines begin at multiples of 4 elements and end at one */
 
 /* rows and columns of a type seen as a matrix */
 typedef struct CudaShape {

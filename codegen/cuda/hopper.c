@@ -15,7 +15,6 @@
 #include <string.h>
 
 enum {
-    MULTIPROCESSORS = 132,
     DEPTH = 64, /* GF_HOPPER_DEPTH, and so on, as in device/hopper.cuh */
     RING = 2,
     ALIGN = 1024,
@@ -24,8 +23,7 @@ enum {
     MOST_SUMS = 128,          /* accumulators of a thread */
     SHARED = 227 * 1024 - 64, /* of a block, less what the headers declare themselves */
     MOST_STAGES = 4,
-    MOST_SPLITS = 4,
-    LEAST_SPLIT = 256
+    MOST_SPLITS = 4
 };
 
 /* bytes that cost as much as a block's start and its end */
@@ -48,7 +46,7 @@ static void from_stage(CudaEmit *e, Tiles *t, const Operand *o, const char *end)
     cuda_open(e, "[&](float *to, int k)");
     if (!e->inside[o->value->node->id]) {
         cuda_line(e, "gf_stage_load<%s, %s>(to, %s, %s, %s, %s, %s, %s);", stage,
-                  tile_is_wide(across) ? "true" : "false", cuda_pointer(e, o->value), columns, line, column, lines,
+                  cuda_is_wide(across) ? "true" : "false", cuda_pointer(e, o->value), columns, line, column, lines,
                   columns);
     } else {
         cuda_open(e, "gf_stage_compute<%s>(to, %s, %s, %s, %s, [&](int row, int col)", stage, line, column, lines,

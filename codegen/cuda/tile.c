@@ -24,7 +24,7 @@
 #include <string.h>
 
 enum { DEPTH = 32, PAD = 4, NARROW = 16, BROAD = 64, BROADEST = 128 };
-enum { MULTIPROCESSORS = 132, LEAST_SPLIT = 256, MAX_SPLITS = 8, MOST_SUMS = 128 };
+enum { MAX_SPLITS = 8, MOST_SUMS = 128 };
 
 const CudaOp cuda_linear = {0};
 const CudaOp cuda_matmul = {0};
@@ -142,17 +142,20 @@ static uint32_t choose_splits(const CudaEmit *e, const Tiles *t, Size s, int64_t
     return best;
 }
 
+static int threads_of(int bm)
+{
+    return bm == BROADEST ? 256 : 128;
+}
+
 /* Where multiplying costs little, and the sums of a larger tile fit into registers. */
 static bool may_be_large(const CudaEmit *e, const Tiles *t, Size s)
 {
-    int threads = s.bm == BROADEST ? 256 : 128;
-
     for (uint32_t i = 0; i < t->count; i++)
         if (strcmp(t->product[i].precision, "GfExact") == 0)
             return false;
     if (e->features.tile.rows && (e->features.tile.rows != s.bm || e->features.tile.columns != s.bn))
         return false;
-    return !t->head.node && !t->tail.node && (int)t->count * s.bm * s.bn / threads <= MOST_SUMS;
+    return !t->head.node && !t->tail.node && (int)t->count * s.bm * s.bn / threads_of(s.bm) <= MOST_SUMS;
 }
 
 static Size choose_size(CudaEmit *e, const Tiles *t)
@@ -219,7 +222,7 @@ static void choose_plain(CudaEmit *e, Tiles *t)
     t->bm = s.bm;
     t->bn = s.bn;
     t->sizes = cuda_text(e, "%d, %d", t->bm, t->bn);
-    e->threads = t->bm == BROADEST ? 256 : 128;
+    e->threads = (uint32_t)threads_of(t->bm);
     e->least_blocks = t->bm == BROADEST && t->count == 1 ? 2 : 1;
     e->shared = finish_bytes(t, e->threads / 32);
     for (uint32_t i = 0; i < t->count; i++) {
@@ -241,9 +244,14 @@ static int tail_bn(const Tiles *t)
 }
 
 /* Tiles of BROAD rows, to each of which all blocks along the rows add. */
+static int64_t tail_tiles(const Tiles *t)
+{
+    return tiles_of(cuda_shape(&t->tail.node->results[0].type).rows.size, BROAD);
+}
+
 static void reserve_tail(CudaEmit *e, Tiles *t)
 {
-    int64_t tiles = tiles_of(cuda_shape(&t->tail.node->results[0].type).rows.size, BROAD);
+    int64_t tiles = tail_tiles(t);
     int64_t blocks = tiles_of(cuda_dim_max(e, e->r->rows), t->bm);
     uint32_t bytes = turn_bytes(&t->tail, BROAD, tail_bn(t));
 
@@ -304,7 +312,7 @@ void tile_computed(CudaEmit *e, Tiles *t, const Operand *o, const char *end)
 static void from_plain(CudaEmit *e, Tiles *t, const Operand *o, const char *end)
 {
     GfDim across = o->deep ? o->inner : o->outer;
-    const char *deep = o->deep ? "true" : "false", *wide = tile_is_wide(across) ? "true" : "false",
+    const char *deep = o->deep ? "true" : "false", *wide = cuda_is_wide(across) ? "true" : "false",
                *outer = cuda_dim(e, o->outer), *inner = cuda_dim(e, o->inner);
 
     if (!e->inside[o->value->node->id]) {
@@ -410,7 +418,7 @@ static void write_tail_join(CudaEmit *e, const Tiles *t)
     const char *blocks = cuda_text(e, "(%s + %d) / %d", cuda_dim(e, e->r->rows), t->bm - 1, t->bm);
 
     cuda_line(e, "if (gf_join<tail.elements, %u>(tail_acc, scratch + %u, %lld, tail_row / %d, task / blocks, %s))",
-              e->threads, t->tail_scratch, (long long)tiles_of(shape.rows.size, BROAD), BROAD, blocks);
+              e->threads, t->tail_scratch, (long long)tail_tiles(t), BROAD, blocks);
     cuda_line(e,
               "    tail.each(%s, %s, [&](int row, int col, int i) { %s[(long long)row * %s + col] = tail_acc[i]; });",
               cuda_dim(e, shape.rows), cols, cuda_pointer(e, y), cols);

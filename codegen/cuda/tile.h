@@ -7,6 +7,9 @@
 
 enum { MAX_PRODUCTS = 8 };
 
+/* Of the device that costs were measured on; an inner dim this long is worth a block of its own. */
+enum { MULTIPROCESSORS = 132, LEAST_SPLIT = 256 };
+
 /* y[rows, cols] = a b, the inner dim contiguous (deep) or not in memory. */
 typedef struct Product {
     const GfNode *node;
@@ -53,12 +56,6 @@ struct Tiles {
 static inline int64_t tiles_of(int64_t size, int unit)
 {
     return (size + unit - 1) / unit;
-}
-
-/* 16 bytes at a time: lines begin at multiples of 4 elements and end at one. */
-static inline bool tile_is_wide(GfDim line)
-{
-    return line.symbol == GF_CONSTANT && line.size % 4 == 0;
 }
 
 /* The body of a lambda of (row, col): what the region computes for the operand, and
